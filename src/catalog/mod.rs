@@ -1,0 +1,1 @@
+//! Permission and profile catalogue: types, loading, look-up with nearest names.

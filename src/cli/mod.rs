@@ -1,0 +1,1 @@
+//! The binary without Terraform: one file per subcommand.

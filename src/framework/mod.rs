@@ -1,0 +1,1 @@
+//! Values, schemas, planning and the traits that a resource implements. Knows neither protobuf nor Graph.

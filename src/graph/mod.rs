@@ -1,0 +1,1 @@
+//! Typed Microsoft Graph client. Knows neither Terraform nor the sandbox.

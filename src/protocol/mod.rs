@@ -1,0 +1,1 @@
+//! Plugin protocol v6: handshake, mTLS, gRPC services, wire codec.
