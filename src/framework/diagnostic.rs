@@ -87,8 +87,9 @@ impl Diagnostic {
 
     /// An error that can only come from a fault in this program.
     pub fn bug(what: impl fmt::Display) -> Self {
-        Self::error(format!("Bug in the m365 provider: {what}"))
-            .help("This should never happen. Please report it with the configuration that led here, without any secrets.")
+        Self::error(format!("Bug in the m365 provider: {what}")).help(
+            "This should never happen. Please report it with the configuration that led here, without any secrets.",
+        )
     }
 
     /// The same finding, about the attribute at `path`.

@@ -67,7 +67,9 @@ impl Dynamic {
         match self {
             Self::Unknown(_) => Self::Null,
             Self::List(items) => Self::List(items.into_iter().map(Self::unknown_as_null).collect()),
-            Self::Map(items) => Self::Map(items.into_iter().map(|(key, value)| (key, value.unknown_as_null())).collect()),
+            Self::Map(items) => {
+                Self::Map(items.into_iter().map(|(key, value)| (key, value.unknown_as_null())).collect())
+            }
             other => other,
         }
     }

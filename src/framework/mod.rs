@@ -1,11 +1,30 @@
 //! Values, schemas, planning and the traits that a resource implements. Knows neither protobuf nor Graph.
+//!
+//! Data flows one way: wire → [`Dynamic`] → defaults, plan rules, checks (by [`Schema`]) → the typed struct → one hook of the
+//! [`Resource`] → struct → [`Dynamic`] → wire.
 
+mod checks;
+mod codec;
 pub mod diagnostic;
 pub mod dynamic;
+mod json;
+pub mod model;
+pub mod planning;
 pub mod plugin;
+pub mod resource;
 pub mod schema;
+mod served;
+mod server;
+pub mod timeouts;
+mod value;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Path, Result, Severity, Step};
 pub use dynamic::{Dynamic, Number, Refinement, Type};
+pub use model::{configurable, forces_replacement, keeps_state, write_only};
 pub use plugin::Plugin;
+pub use resource::{Context, DataSource, Model, Provider, Resource, Stored, StoredOf};
 pub use schema::{Attribute, Schema, Schemas, Shape};
+pub use served::panic_text;
+pub use server::{Registry, Server};
+pub use timeouts::Timeouts;
+pub use value::{Computed, Secret, Value};

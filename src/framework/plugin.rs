@@ -16,9 +16,19 @@ pub trait Plugin: Send + Sync + 'static {
     /// Checks a data block; unknown values are tolerated.
     fn validate_data_source<'a>(&'a self, type_name: &'a str, config: Dynamic) -> BoxFuture<'a, Vec<Diagnostic>>;
     /// Converts a stored state (the attributes' JSON, of schema version `version`) to the present schema.
-    fn upgrade<'a>(&'a self, type_name: &'a str, version: i64, stored: &'a [u8]) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)>;
+    fn upgrade<'a>(
+        &'a self,
+        type_name: &'a str,
+        version: i64,
+        stored: &'a [u8],
+    ) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)>;
     /// Converts a stored identity likewise.
-    fn upgrade_identity<'a>(&'a self, type_name: &'a str, version: i64, stored: &'a [u8]) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)>;
+    fn upgrade_identity<'a>(
+        &'a self,
+        type_name: &'a str,
+        version: i64,
+        stored: &'a [u8],
+    ) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)>;
     /// Observes an object. A null state in the answer, without an error: the object is gone.
     fn read<'a>(&'a self, type_name: &'a str, request: Read) -> BoxFuture<'a, ReadAnswer>;
     /// Decides what apply will do.
@@ -28,7 +38,8 @@ pub trait Plugin: Send + Sync + 'static {
     /// Starts to manage an existing object; the CLI reads it next.
     fn import<'a>(&'a self, type_name: &'a str, target: ImportTarget) -> BoxFuture<'a, ReadAnswer>;
     /// Reads a data source. The state repeats the configuration and fills in the rest.
-    fn read_data_source<'a>(&'a self, type_name: &'a str, config: Dynamic) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)>;
+    fn read_data_source<'a>(&'a self, type_name: &'a str, config: Dynamic)
+    -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)>;
     /// Calls a function. The error names the argument at fault, counted from 0, where one is.
     fn call_function(&self, name: &str, arguments: Vec<Dynamic>) -> Result<Dynamic, (String, Option<i64>)>;
     /// Ends running work soon: waits end at once, a write under way may finish. Calls in flight still answer.

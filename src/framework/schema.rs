@@ -74,7 +74,9 @@ pub enum Check {
 impl Schema {
     /// The type of the whole object.
     pub fn object_type(&self) -> Type {
-        Type::Object(self.attributes.iter().map(|(name, attribute)| (name.clone(), attribute.shape.value_type())).collect())
+        Type::Object(
+            self.attributes.iter().map(|(name, attribute)| (name.clone(), attribute.shape.value_type())).collect(),
+        )
     }
 }
 

@@ -1,0 +1,172 @@
+//! What a resource or data source implements, and what it is given.
+
+use super::{Diagnostic, Dynamic, Path, Result};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A struct that is schema, codec, validation and documentation at once.
+pub trait Model: JsonSchema + Serialize + DeserializeOwned + Clone + Send + Sync + 'static {}
+
+impl<T: JsonSchema + Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Model for T {}
+
+/// A state and what only we remember beside it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stored<R, P> {
+    /// What the user sees.
+    pub value: R,
+    /// What only we remember: when we wrote, what we added, what we observed.
+    pub private: P,
+    /// Whether the object exists, be it in part. A create sets it with its first write: after a failure it decides whether there
+    /// is anything to store.
+    pub exists: bool,
+}
+
+/// The stored form of a resource.
+pub type StoredOf<R> = Stored<R, <R as Resource>::Private>;
+
+/// A managed resource. `plan` computes from configuration and state; the other hooks do the work.
+pub trait Resource: Model {
+    /// Type name, such as `m365_connector_app`.
+    const NAME: &'static str;
+    /// What the provider offers its hooks.
+    type Services: Send + Sync + 'static;
+    /// The identity: attributes of the resource by the same names, in the order of the import id.
+    type Key: Model;
+    /// Beside the state, as JSON.
+    type Private: Serialize + DeserializeOwned + Default + Clone + Send + Sync + 'static;
+
+    /// Fills in what the API says. On failure, what `state` holds by then is stored where `state.exists`.
+    fn create(state: &mut StoredOf<Self>, cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send;
+    /// `prior` is absent after an import; `None` in the answer means that the object is gone.
+    fn read(
+        key: Self::Key,
+        prior: Option<StoredOf<Self>>,
+        cx: &Context<Self::Services>,
+    ) -> impl Future<Output = Result<Option<StoredOf<Self>>>> + Send;
+    /// Changes the object in place.
+    fn update(
+        state: &mut StoredOf<Self>,
+        prior: StoredOf<Self>,
+        cx: &Context<Self::Services>,
+    ) -> impl Future<Output = Result<()>> + Send;
+    /// Takes the whole prior state, because how to delete is part of it.
+    fn delete(prior: StoredOf<Self>, cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send;
+    /// Rules across attributes. No network; the provider may be unconfigured. Skipped while a plain attribute is unknown.
+    fn validate(&self, _cx: &Context<Self::Services>) -> Result<()> {
+        Ok(())
+    }
+    /// Makes computed values known early, from its inputs alone: neither clock nor network decides a value here. Skipped
+    /// while a plain attribute is unknown.
+    fn plan(
+        _state: &mut StoredOf<Self>,
+        _prior: Option<&StoredOf<Self>>,
+        _cx: &Context<Self::Services>,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+    /// Says what a destroy will not do. The plan itself is fixed.
+    fn plan_destroy(_prior: &StoredOf<Self>, _cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// A data source: its configuration in, the same with its results out.
+pub trait DataSource: Model {
+    /// Type name, such as `m365_tenant`.
+    const NAME: &'static str;
+    /// What the provider offers.
+    type Services: Send + Sync + 'static;
+
+    /// Fills in the computed attributes. Nothing found is an error.
+    fn read(&mut self, cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send;
+    /// Rules across attributes. No network; the provider may be unconfigured.
+    fn validate(&self, _cx: &Context<Self::Services>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A provider: its configuration, and what it makes of it.
+pub trait Provider: Send + Sync + 'static {
+    /// The provider block.
+    type Config: Model;
+    /// What hooks are given.
+    type Services: Send + Sync + 'static;
+
+    /// Rules across attributes; unknown values are tolerated. No environment, no network.
+    fn validate(&self, _config: &Self::Config) -> Result<()> {
+        Ok(())
+    }
+    /// Takes the configuration into use. No network.
+    fn configure(&self, config: Self::Config) -> Result<Self::Services>;
+}
+
+/// What one call may use: the provider's services, its time limit, and where its warnings go.
+pub struct Context<S> {
+    services: Option<Arc<S>>,
+    config: Dynamic,
+    findings: Mutex<Findings>,
+    /// When this call has to be done.
+    pub deadline: Instant,
+    /// Ends waiting soon: the CLI asked the provider to stop.
+    pub cancelled: CancellationToken,
+}
+
+#[derive(Default)]
+struct Findings {
+    warnings: Vec<Diagnostic>,
+    replacements: Vec<Path>,
+}
+
+impl<S> Context<S> {
+    pub(super) fn new(
+        services: Option<Arc<S>>,
+        config: Dynamic,
+        limit: Duration,
+        cancelled: CancellationToken,
+    ) -> Self {
+        Self { services, config, findings: Mutex::default(), deadline: Instant::now() + limit, cancelled }
+    }
+
+    /// What the provider offers. Fails while the provider is not configured.
+    pub fn services(&self) -> Result<&S> {
+        self.services
+            .as_deref()
+            .ok_or_else(|| Diagnostic::bug("a resource was used before the provider was configured").into())
+    }
+
+    /// What the provider offers; `None` during `validate` and in functions.
+    pub fn configured_services(&self) -> Option<&S> {
+        self.services.as_deref()
+    }
+
+    /// Whether the user wrote this attribute, be its value known or not. Only while planning and applying.
+    pub fn is_configured(&self, attribute: &str) -> bool {
+        !self.config.attribute(attribute).is_null()
+    }
+
+    /// Adds a warning to the answer.
+    pub fn warn(&self, warning: Diagnostic) {
+        self.locked().warnings.push(warning);
+    }
+
+    /// Makes the planned change a replacement, because of this attribute.
+    pub fn requires_replacement(&self, attribute: &str) {
+        self.locked().replacements.push(Path::attribute(attribute));
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Findings> {
+        // A panic elsewhere leaves nothing half-written here.
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn finish(self) -> (Vec<Diagnostic>, Vec<Path>) {
+        let findings = self.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (findings.warnings, findings.replacements)
+    }
+}

@@ -1,0 +1,236 @@
+//! The provider as one object: the registry of what it serves, its configuration, and the dispatch of every operation.
+
+use super::codec::from_dynamic;
+use super::diagnostic::Diagnostic;
+use super::dynamic::Dynamic;
+use super::model::schema_of;
+use super::planning;
+use super::plugin::{Apply, ImportTarget, Plan, PlanAnswer, Plugin, Read, ReadAnswer};
+use super::resource::{DataSource, Provider, Resource};
+use super::schema::{Schema, Schemas};
+use super::served::{Adapter, Call, DataAdapter, Served, ServedData, validate};
+use futures_util::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio_util::sync::CancellationToken;
+
+/// Everything a provider serves, by type name.
+pub struct Registry<S> {
+    resources: BTreeMap<&'static str, Box<dyn Served<S>>>,
+    data_sources: BTreeMap<&'static str, Box<dyn ServedData<S>>>,
+    faults: Vec<String>,
+}
+
+impl<S: Send + Sync + 'static> Default for Registry<S> {
+    fn default() -> Self {
+        Self { resources: BTreeMap::new(), data_sources: BTreeMap::new(), faults: Vec::new() }
+    }
+}
+
+impl<S: Send + Sync + 'static> Registry<S> {
+    /// With one more managed resource.
+    #[must_use]
+    pub fn resource<R: Resource<Services = S>>(mut self) -> Self {
+        match Adapter::<R>::new() {
+            Ok(adapter) => {
+                self.resources.insert(R::NAME, Box::new(adapter));
+            }
+            Err(why) => self.faults.push(why),
+        }
+        self
+    }
+
+    /// With one more data source.
+    #[must_use]
+    pub fn data_source<D: DataSource<Services = S>>(mut self) -> Self {
+        match DataAdapter::<D>::new() {
+            Ok(adapter) => {
+                self.data_sources.insert(D::NAME, Box::new(adapter));
+            }
+            Err(why) => self.faults.push(why),
+        }
+        self
+    }
+
+    /// Models that are no schema, each with the reason: faults of the program, which the registry's test finds.
+    pub fn faults(&self) -> &[String] {
+        &self.faults
+    }
+}
+
+/// A configured or not yet configured provider.
+pub struct Server<P: Provider> {
+    provider: P,
+    registry: Registry<P::Services>,
+    schemas: Schemas,
+    /// Services of the last configuration, and the token that ends the calls of this run.
+    run: RwLock<Call<P::Services>>,
+}
+
+impl<P: Provider> Server<P> {
+    /// A server of what `registry` lists. A model that is no schema is left out and reported by [`Registry::faults`].
+    pub fn new(provider: P, registry: Registry<P::Services>) -> Self {
+        let schemas = Schemas {
+            provider: schema_of::<P::Config>().unwrap_or_default(),
+            resources: registry
+                .resources
+                .iter()
+                .map(|(name, one)| ((*name).to_owned(), (one.schema().clone(), one.identity().clone())))
+                .collect(),
+            data_sources: registry
+                .data_sources
+                .iter()
+                .map(|(name, one)| ((*name).to_owned(), one.schema().clone()))
+                .collect(),
+            functions: BTreeMap::new(),
+        };
+        let run = RwLock::new(Call { services: None, cancelled: CancellationToken::new() });
+        Self { provider, registry, schemas, run }
+    }
+
+    fn call(&self) -> Call<P::Services> {
+        self.run.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn configured(&self, config: &Dynamic) -> super::Result<()> {
+        let schema: &Schema = &self.schemas.provider;
+        let config = planning::with_defaults(schema, config);
+        let config: P::Config = from_dynamic(&config)
+            .map_err(|why| Diagnostic::bug(format!("the provider block does not fit its schema: {why}")))?;
+        let services = Arc::new(self.provider.configure(config)?);
+        // In debug mode one process serves many runs: an earlier run's stop must not end this one.
+        *self.run.write().unwrap_or_else(PoisonError::into_inner) =
+            Call { services: Some(services), cancelled: CancellationToken::new() };
+        Ok(())
+    }
+}
+
+fn no_such(kind: &str, name: &str) -> Diagnostic {
+    Diagnostic::error(format!("This provider has no {kind} `{name}`"))
+        .help("Check the spelling, or use a newer version of the provider.")
+}
+
+impl<P: Provider> Plugin for Server<P> {
+    fn schemas(&self) -> &Schemas {
+        &self.schemas
+    }
+
+    fn validate_provider(&self, config: Dynamic) -> BoxFuture<'_, Vec<Diagnostic>> {
+        let call = self.call();
+        Box::pin(async move {
+            validate::<P::Config, _>(&self.schemas.provider, &config, call, |config, _| self.provider.validate(config))
+        })
+    }
+
+    fn configure(&self, config: Dynamic) -> BoxFuture<'_, Vec<Diagnostic>> {
+        Box::pin(async move { self.configured(&config).err().map(|found| found.0).unwrap_or_default() })
+    }
+
+    fn validate_resource<'a>(&'a self, type_name: &'a str, config: Dynamic) -> BoxFuture<'a, Vec<Diagnostic>> {
+        Box::pin(async move {
+            match self.registry.resources.get(type_name) {
+                Some(one) => one.validate(config, self.call()),
+                None => vec![no_such("resource", type_name)],
+            }
+        })
+    }
+
+    fn validate_data_source<'a>(&'a self, type_name: &'a str, config: Dynamic) -> BoxFuture<'a, Vec<Diagnostic>> {
+        Box::pin(async move {
+            match self.registry.data_sources.get(type_name) {
+                Some(one) => one.validate(config, self.call()),
+                None => vec![no_such("data source", type_name)],
+            }
+        })
+    }
+
+    fn upgrade<'a>(
+        &'a self,
+        type_name: &'a str,
+        version: i64,
+        stored: &'a [u8],
+    ) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)> {
+        Box::pin(async move {
+            let result = self
+                .registry
+                .resources
+                .get(type_name)
+                .map_or_else(|| Err(no_such("resource", type_name).into()), |one| one.upgrade(version, stored));
+            result.map_or_else(|found| (Dynamic::Null, found.0), |state| (state, Vec::new()))
+        })
+    }
+
+    fn upgrade_identity<'a>(
+        &'a self,
+        type_name: &'a str,
+        version: i64,
+        stored: &'a [u8],
+    ) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)> {
+        Box::pin(async move {
+            let result = self.registry.resources.get(type_name).map_or_else(
+                || Err(no_such("resource", type_name).into()),
+                |one| one.upgrade_identity(version, stored),
+            );
+            result.map_or_else(|found| (Dynamic::Null, found.0), |identity| (identity, Vec::new()))
+        })
+    }
+
+    fn read<'a>(&'a self, type_name: &'a str, request: Read) -> BoxFuture<'a, ReadAnswer> {
+        match self.registry.resources.get(type_name) {
+            Some(one) => one.read(request, self.call()),
+            None => Box::pin(async move {
+                ReadAnswer { diagnostics: vec![no_such("resource", type_name)], ..ReadAnswer::default() }
+            }),
+        }
+    }
+
+    fn plan<'a>(&'a self, type_name: &'a str, request: Plan) -> BoxFuture<'a, PlanAnswer> {
+        match self.registry.resources.get(type_name) {
+            Some(one) => one.plan(request, self.call()),
+            None => Box::pin(async move {
+                PlanAnswer { diagnostics: vec![no_such("resource", type_name)], ..PlanAnswer::default() }
+            }),
+        }
+    }
+
+    fn apply<'a>(&'a self, type_name: &'a str, request: Apply) -> BoxFuture<'a, ReadAnswer> {
+        match self.registry.resources.get(type_name) {
+            Some(one) => one.apply(request, self.call()),
+            None => Box::pin(async move {
+                ReadAnswer {
+                    state: request.prior,
+                    diagnostics: vec![no_such("resource", type_name)],
+                    ..ReadAnswer::default()
+                }
+            }),
+        }
+    }
+
+    fn import<'a>(&'a self, type_name: &'a str, target: ImportTarget) -> BoxFuture<'a, ReadAnswer> {
+        Box::pin(async move {
+            match self.registry.resources.get(type_name) {
+                Some(one) => one.import(target),
+                None => ReadAnswer { diagnostics: vec![no_such("resource", type_name)], ..ReadAnswer::default() },
+            }
+        })
+    }
+
+    fn read_data_source<'a>(
+        &'a self,
+        type_name: &'a str,
+        config: Dynamic,
+    ) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)> {
+        match self.registry.data_sources.get(type_name) {
+            Some(one) => one.read(config, self.call()),
+            None => Box::pin(async move { (Dynamic::Null, vec![no_such("data source", type_name)]) }),
+        }
+    }
+
+    fn call_function(&self, name: &str, _: Vec<Dynamic>) -> Result<Dynamic, (String, Option<i64>)> {
+        Err((format!("This provider has no function `{name}`."), None))
+    }
+
+    fn stop(&self) {
+        self.call().cancelled.cancel();
+    }
+}
