@@ -1,1 +1,25 @@
 //! Typed Microsoft Graph client. Knows neither Terraform nor the sandbox.
+//!
+//! One file per entity holds its shapes and calls; [`transport`] sends, retries and ends in time; [`auth`] signs in.
+
+mod app_role_assignment;
+mod application;
+pub mod auth;
+mod client_secret;
+mod endpoints;
+mod errors;
+mod oauth2_permission_grant;
+mod organization;
+mod service_principal;
+mod transport;
+
+pub use app_role_assignment::AppRoleAssignment;
+pub use application::{Application, ApplicationPatch, NewApplication, Patch, RequiredResourceAccess, ResourceAccess};
+pub use auth::{AccessToken, AuthError, Claims, TokenRequest, TokenSource};
+pub use client_secret::ClientSecret;
+pub use endpoints::{EndpointError, Endpoints};
+pub use errors::{ApiError, GraphError};
+pub use oauth2_permission_grant::PermissionGrant;
+pub use organization::{Organization, VerifiedDomain};
+pub use service_principal::{AppRole, PermissionScope, ServicePrincipal, ServicePrincipalPatch};
+pub use transport::{Graph, Limits, Options};

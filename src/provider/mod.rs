@@ -1,1 +1,35 @@
 //! Provider configuration, what a call may use, and the registry of everything served.
+
+pub mod apis;
+pub mod config;
+mod errors;
+mod registry;
+mod services;
+
+pub use config::ProviderConfig;
+pub use registry::registry;
+pub use services::{Cx, Services};
+
+use crate::framework::{Plugin, Provider, Result, Server};
+use std::sync::Arc;
+
+/// The `m365` provider.
+pub struct M365;
+
+impl Provider for M365 {
+    type Config = ProviderConfig;
+    type Services = Services;
+
+    fn validate(&self, config: &ProviderConfig) -> Result<()> {
+        config.check()
+    }
+
+    fn configure(&self, config: ProviderConfig) -> Result<Services> {
+        Ok(Services::new(config.resolve(&|name| std::env::var(name).ok())?))
+    }
+}
+
+/// The provider, ready to be served.
+pub fn plugin() -> Arc<dyn Plugin> {
+    Arc::new(Server::new(M365, registry()))
+}

@@ -1,1 +1,50 @@
 //! One file per managed resource.
+
+pub mod admin_consent;
+pub mod connector_app;
+pub mod connector_permission_set;
+pub mod permissions;
+
+pub use admin_consent::AdminConsent;
+pub use connector_app::ConnectorApp;
+pub use connector_permission_set::ConnectorPermissionSet;
+
+use crate::framework::{Computed, Diagnostic, Result};
+use crate::graph::Graph;
+use crate::provider::Cx;
+
+/// Plans `tenant_id`: what is configured or was there stays; on a create it is the provider's tenant, unknown while that is known
+/// only as a domain. A provider that has moved to another tenant is an error, never a replacement.
+pub(crate) fn plan_tenant(planned: &mut Computed<String>, prior: Option<&Computed<String>>, cx: &Cx) -> Result<()> {
+    if cx.is_configured("tenant_id") {
+        return Ok(());
+    }
+    let configured = cx.configured_services().and_then(crate::provider::Services::tenant_guid);
+    match (prior.and_then(Computed::known), configured) {
+        (Some(prior), Some(configured)) if !prior.eq_ignore_ascii_case(&configured) => Err(Diagnostic::error("The object lives in another tenant")
+            .at("tenant_id")
+            .help(format!("It was made in tenant {prior}, and the provider is now configured for {configured}."))
+            .help("Point the provider at the former tenant again, or set `tenant_id` on the resource to say that it is to be replaced in the other tenant.")
+            .into()),
+        (Some(prior), _) => {
+            *planned = prior.clone().into();
+            Ok(())
+        }
+        (None, Some(configured)) => {
+            *planned = configured.into();
+            Ok(())
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+/// The tenant's id, read from the provider's own token where only a domain is known.
+pub(crate) async fn resolve_tenant(tenant: &Computed<String>, graph: &Graph) -> Result<String> {
+    if let Some(tenant) = tenant.known() {
+        return Ok(tenant.to_lowercase());
+    }
+    if let Some(tenant) = graph.token_claims().await?.tid {
+        return Ok(tenant.to_lowercase());
+    }
+    Ok(graph.organization().await?.id.to_lowercase())
+}

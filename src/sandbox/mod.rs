@@ -1,1 +1,1 @@
-//! A simulated Microsoft 365 tenant over real HTTP, with its own shapes and rules.
+//! A simulated tenant.

@@ -1,0 +1,345 @@
+//! Graph's `application` and its deleted items.
+
+use super::errors::GraphError;
+use super::transport::{Graph, Retry, escaped, quoted};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+const SELECT: &str = "id,appId,displayName,description,notes,uniqueName,signInAudience,createdDateTime,publisherDomain,\
+deletedDateTime,serviceManagementReference,tags,web,spa,publicClient,requiredResourceAccess,servicePrincipalLockConfiguration";
+
+/// An application as read.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "Wire")]
+pub struct Application {
+    /// Object id.
+    pub id: String,
+    /// Client id.
+    pub app_id: String,
+    /// Name.
+    pub display_name: String,
+    /// Description.
+    pub description: Option<String>,
+    /// Notes.
+    pub notes: Option<String>,
+    /// Alternate key.
+    pub unique_name: Option<String>,
+    /// Whose accounts may sign in.
+    pub sign_in_audience: Option<String>,
+    /// RFC 3339.
+    pub created_date_time: Option<String>,
+    /// Verified domain.
+    pub publisher_domain: Option<String>,
+    /// RFC 3339; set while it is among the deleted items.
+    pub deleted_date_time: Option<String>,
+    /// Reference into a service or asset database.
+    pub service_management_reference: Option<String>,
+    /// All tags.
+    pub tags: Vec<String>,
+    /// Web platform.
+    pub web_redirect_uris: Vec<String>,
+    /// Single-page platform.
+    pub spa_redirect_uris: Vec<String>,
+    /// Public client platform.
+    pub public_client_redirect_uris: Vec<String>,
+    /// What it asks for.
+    pub required_resource_access: Vec<RequiredResourceAccess>,
+    /// Whether all properties of its service principals are locked.
+    pub lock_instance_properties: bool,
+}
+
+/// Permissions that are asked for of one API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequiredResourceAccess {
+    /// The API's client id.
+    pub resource_app_id: String,
+    /// The permissions.
+    pub resource_access: Vec<ResourceAccess>,
+}
+
+/// One permission that is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResourceAccess {
+    /// Id of the app role or scope.
+    pub id: String,
+    /// `Role` or `Scope`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    id: String,
+    app_id: String,
+    #[serde(default)]
+    display_name: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    notes: Option<String>,
+    #[serde(default)]
+    unique_name: Option<String>,
+    #[serde(default)]
+    sign_in_audience: Option<String>,
+    #[serde(default)]
+    created_date_time: Option<String>,
+    #[serde(default)]
+    publisher_domain: Option<String>,
+    #[serde(default)]
+    deleted_date_time: Option<String>,
+    #[serde(default)]
+    service_management_reference: Option<String>,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    tags: Vec<String>,
+    #[serde(default)]
+    web: Option<Platform>,
+    #[serde(default)]
+    spa: Option<Platform>,
+    #[serde(default)]
+    public_client: Option<Platform>,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    required_resource_access: Vec<RequiredResourceAccess>,
+    #[serde(default)]
+    service_principal_lock_configuration: Option<Lock>,
+}
+
+fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::<Vec<T>>::deserialize(input)?.unwrap_or_default())
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Platform {
+    #[serde(default, deserialize_with = "null_as_empty")]
+    redirect_uris: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Lock {
+    #[serde(default)]
+    is_enabled: Option<bool>,
+    #[serde(default)]
+    all_properties: Option<bool>,
+}
+
+impl From<Wire> for Application {
+    fn from(wire: Wire) -> Self {
+        let uris = |platform: Option<Platform>| platform.map(|platform| platform.redirect_uris).unwrap_or_default();
+        let locked = |lock: &Lock| lock.is_enabled == Some(true) && lock.all_properties == Some(true);
+        Self {
+            id: wire.id,
+            app_id: wire.app_id,
+            display_name: wire.display_name.unwrap_or_default(),
+            description: wire.description,
+            notes: wire.notes,
+            unique_name: wire.unique_name,
+            sign_in_audience: wire.sign_in_audience,
+            created_date_time: wire.created_date_time,
+            publisher_domain: wire.publisher_domain,
+            deleted_date_time: wire.deleted_date_time,
+            service_management_reference: wire.service_management_reference,
+            tags: wire.tags,
+            web_redirect_uris: uris(wire.web),
+            spa_redirect_uris: uris(wire.spa),
+            public_client_redirect_uris: uris(wire.public_client),
+            required_resource_access: wire.required_resource_access,
+            lock_instance_properties: wire.service_principal_lock_configuration.as_ref().is_some_and(locked),
+        }
+    }
+}
+
+/// An application to be made.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NewApplication {
+    /// Name.
+    pub display_name: String,
+    /// Alternate key; guards against a second one.
+    pub unique_name: Option<String>,
+    /// Always sent: Graph's own default is not single tenant.
+    pub sign_in_audience: String,
+    /// Description.
+    pub description: Option<String>,
+    /// Notes.
+    pub notes: Option<String>,
+    /// Reference into a service or asset database.
+    pub service_management_reference: Option<String>,
+    /// All tags.
+    pub tags: Vec<String>,
+    /// Web platform.
+    pub web_redirect_uris: Vec<String>,
+    /// Single-page platform.
+    pub spa_redirect_uris: Vec<String>,
+    /// Public client platform.
+    pub public_client_redirect_uris: Vec<String>,
+    /// Lock all properties of its service principals.
+    pub lock_instance_properties: bool,
+}
+
+/// A value to be written: not at all, as null, or as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Patch<T> {
+    /// Not written.
+    #[default]
+    Absent,
+    /// Cleared.
+    Null,
+    /// Set.
+    Value(T),
+}
+
+impl<T> Patch<T> {
+    fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}
+
+impl<T: Serialize> Serialize for Patch<T> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Value(value) => value.serialize(out),
+            _ => out.serialize_none(),
+        }
+    }
+}
+
+/// What is to change. Collections are replaced whole.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ApplicationPatch {
+    /// Name.
+    pub display_name: Option<String>,
+    /// Alternate key; can be set once.
+    pub unique_name: Option<String>,
+    /// Whose accounts may sign in.
+    pub sign_in_audience: Option<String>,
+    /// Description.
+    pub description: Patch<String>,
+    /// Notes.
+    pub notes: Patch<String>,
+    /// Reference into a service or asset database.
+    pub service_management_reference: Patch<String>,
+    /// All tags.
+    pub tags: Option<Vec<String>>,
+    /// Web platform.
+    pub web_redirect_uris: Option<Vec<String>>,
+    /// Single-page platform.
+    pub spa_redirect_uris: Option<Vec<String>>,
+    /// Public client platform.
+    pub public_client_redirect_uris: Option<Vec<String>>,
+    /// What it asks for.
+    pub required_resource_access: Option<Vec<RequiredResourceAccess>>,
+    /// Lock all properties of its service principals.
+    pub lock_instance_properties: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<&'a String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique_name: Option<&'a String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_in_audience: Option<&'a String>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    description: Patch<String>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    notes: Patch<String>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    service_management_reference: Patch<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    web: Option<Platform>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spa: Option<Platform>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_client: Option<Platform>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required_resource_access: Option<&'a Vec<RequiredResourceAccess>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_principal_lock_configuration: Option<Lock>,
+}
+
+impl<'a> From<&'a ApplicationPatch> for Body<'a> {
+    fn from(patch: &'a ApplicationPatch) -> Self {
+        let platform = |uris: &Option<Vec<String>>| uris.clone().map(|redirect_uris| Platform { redirect_uris });
+        Self {
+            display_name: patch.display_name.as_ref(),
+            unique_name: patch.unique_name.as_ref(),
+            sign_in_audience: patch.sign_in_audience.as_ref(),
+            description: patch.description.clone(),
+            notes: patch.notes.clone(),
+            service_management_reference: patch.service_management_reference.clone(),
+            tags: patch.tags.as_ref(),
+            web: platform(&patch.web_redirect_uris),
+            spa: platform(&patch.spa_redirect_uris),
+            public_client: platform(&patch.public_client_redirect_uris),
+            required_resource_access: patch.required_resource_access.as_ref(),
+            service_principal_lock_configuration: patch
+                .lock_instance_properties
+                .map(|on| Lock { is_enabled: Some(on), all_properties: Some(on) }),
+        }
+    }
+}
+
+impl Graph {
+    /// Makes an application. The `uniqueName` guards it: a repeated request finds the name taken.
+    pub async fn create_application(&self, new: &NewApplication) -> Result<Application, GraphError> {
+        let some = |text: &Option<String>| text.clone().map_or(Patch::Absent, Patch::Value);
+        let patch = ApplicationPatch {
+            display_name: Some(new.display_name.clone()),
+            unique_name: new.unique_name.clone(),
+            sign_in_audience: Some(new.sign_in_audience.clone()),
+            description: some(&new.description),
+            notes: some(&new.notes),
+            service_management_reference: some(&new.service_management_reference),
+            tags: Some(new.tags.clone()),
+            web_redirect_uris: Some(new.web_redirect_uris.clone()),
+            spa_redirect_uris: Some(new.spa_redirect_uris.clone()),
+            public_client_redirect_uris: Some(new.public_client_redirect_uris.clone()),
+            required_resource_access: None,
+            lock_instance_properties: new.lock_instance_properties.then_some(true),
+        };
+        let retry = if new.unique_name.is_some() { Retry::Safe } else { Retry::Unsafe };
+        self.post("/applications", &Body::from(&patch), retry).await
+    }
+
+    /// By object id.
+    pub async fn application(&self, id: &str) -> Result<Option<Application>, GraphError> {
+        self.find(&format!("/applications/{}?$select={SELECT}", escaped(id))).await
+    }
+
+    /// By client id.
+    pub async fn application_by_app_id(&self, app_id: &str) -> Result<Option<Application>, GraphError> {
+        self.find(&format!("/applications(appId='{}')?$select={SELECT}", quoted(app_id))).await
+    }
+
+    /// By alternate key.
+    pub async fn application_by_unique_name(&self, name: &str) -> Result<Option<Application>, GraphError> {
+        self.find(&format!("/applications(uniqueName='{}')?$select={SELECT}", quoted(name))).await
+    }
+
+    /// Changes what the patch says. Waits where the directory still replicates the application.
+    pub async fn update_application(&self, id: &str, patch: &ApplicationPatch) -> Result<(), GraphError> {
+        let (path, body) = (format!("/applications/{}", escaped(id)), Body::from(patch));
+        self.settled(|| self.patch(&path, &body)).await
+    }
+
+    /// Soft: it can be restored for 30 days. Gone already is success.
+    pub async fn delete_application(&self, id: &str) -> Result<(), GraphError> {
+        self.delete(&format!("/applications/{}", escaped(id))).await
+    }
+
+    /// Deleted applications that hold the alternate key. Graph documents no filter by it here, so all are looked through.
+    pub async fn deleted_applications_by_unique_name(&self, name: &str) -> Result<Vec<Application>, GraphError> {
+        let all: Vec<Application> = self.list("/directory/deletedItems/microsoft.graph.application").await?;
+        Ok(all.into_iter().filter(|app| app.unique_name.as_deref() == Some(name)).collect())
+    }
+
+    /// Removes a deleted object for good. Gone already is success.
+    pub async fn purge_deleted_item(&self, id: &str) -> Result<(), GraphError> {
+        self.delete(&format!("/directory/deletedItems/{}", escaped(id))).await
+    }
+}

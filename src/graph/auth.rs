@@ -1,0 +1,206 @@
+//! Signing in: one trait for all methods, a cache that refreshes once for all who wait, and what Entra's refusals mean.
+
+use base64::Engine;
+use futures_util::future::BoxFuture;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A way to get a token. Implementations are one small file each.
+pub trait TokenSource: Send + Sync {
+    /// For messages: "client secret".
+    fn name(&self) -> &'static str;
+    /// A fresh token. Not retried here.
+    fn fetch<'a>(&'a self, request: TokenRequest<'a>) -> BoxFuture<'a, Result<AccessToken, AuthError>>;
+}
+
+/// What a token is for.
+#[derive(Clone, Copy)]
+pub struct TokenRequest<'a> {
+    /// To send with.
+    pub http: &'a reqwest::Client,
+    /// Base URL of the login service.
+    pub login: &'a str,
+    /// GUID or domain.
+    pub tenant: &'a str,
+    /// Such as `https://graph.microsoft.com/.default`.
+    pub scope: &'a str,
+}
+
+/// A bearer token and how long it is good for.
+#[derive(Clone)]
+pub struct AccessToken {
+    /// The token.
+    pub secret: SecretString,
+    /// By the local monotonic clock, so that a wrong wall clock does no harm.
+    pub expires: Instant,
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AuthError {
+    /// Entra refused.
+    #[error("Entra refused the sign-in: {text}{}", advice(*.code))]
+    Rejected {
+        /// AADSTS number, 0 where none was given.
+        code: u32,
+        /// Entra's text.
+        text: String,
+    },
+    /// The login service was not reached, or is out of order.
+    #[error(
+        "The login service at {login} could not be reached: {why}. Check `endpoints`, `environment`, the network and, behind a proxy, `ca_certificate_path`."
+    )]
+    Unreachable {
+        /// Base URL.
+        login: String,
+        /// Cause.
+        why: String,
+        /// Seconds that the service asks to wait, where it says.
+        retry_after: Option<Duration>,
+    },
+    /// An answer that is none.
+    #[error("The login service's answer is no token: {0}")]
+    Shape(String),
+}
+
+/// What to do about a refusal. Source: Microsoft's list of AADSTS error codes.
+fn advice(code: u32) -> &'static str {
+    match code {
+        7_000_215 => " Use the secret's value, not its id, and check that it belongs to this `client_id`.",
+        7_000_222 => " The client secret has expired: make a new one.",
+        700_016 => {
+            " Check `client_id` and `tenant_id`: the application is not known in this tenant, or nobody has consented to it there."
+        }
+        90_002 => " Check `tenant_id` and `environment`: no such tenant in this cloud.",
+        700_027 => " The certificate is not registered on the application, or the clock of this machine is wrong.",
+        700_024 | 50_013 => " The assertion has expired or is not valid yet: check the clock of this machine.",
+        70_021 => " No federated credential of the application matches the assertion's issuer, subject and audience.",
+        _ => "",
+    }
+}
+
+/// Entra's error body.
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    error_description: String,
+    #[serde(default)]
+    error_codes: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: SecretString,
+    #[serde(deserialize_with = "number_or_text")]
+    expires_in: u64,
+}
+
+/// Some services send the seconds as text.
+fn number_or_text<'de, D: serde::Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number(u64),
+        Text(String),
+    }
+    match Either::deserialize(input)? {
+        Either::Number(seconds) => Ok(seconds),
+        Either::Text(text) => text.parse().map_err(serde::de::Error::custom),
+    }
+}
+
+/// Asks the v2.0 token endpoint with these form fields.
+pub(super) async fn post_form(request: TokenRequest<'_>, fields: &[(&str, &str)]) -> Result<AccessToken, AuthError> {
+    let url = format!("{}/{}/oauth2/v2.0/token", request.login, request.tenant);
+    let unreachable =
+        |why: String, retry_after| AuthError::Unreachable { login: request.login.to_owned(), why, retry_after };
+    let asked = Instant::now();
+    let answer =
+        request.http.post(url).form(fields).send().await.map_err(|error| unreachable(root_cause(&error), None))?;
+    let status = answer.status();
+    let retry_after = super::transport::retry_after(answer.headers(), jiff::Timestamp::now());
+    let body = answer.bytes().await.map_err(|error| unreachable(root_cause(&error), None))?;
+    if status.is_success() {
+        let granted: Granted = serde_json::from_slice(&body)
+            .map_err(|_| AuthError::Shape("it lacks access_token or expires_in".to_owned()))?;
+        return Ok(AccessToken {
+            secret: granted.access_token,
+            expires: asked + Duration::from_secs(granted.expires_in),
+        });
+    }
+    match serde_json::from_slice::<Refusal>(&body) {
+        Ok(refusal) if status.is_client_error() && status.as_u16() != 429 && !refusal.error.is_empty() => {
+            let text = refusal.error_description.lines().next().unwrap_or_default().trim().to_owned();
+            Err(AuthError::Rejected {
+                code: refusal.error_codes.first().copied().unwrap_or(0),
+                text: if text.is_empty() { refusal.error } else { text },
+            })
+        }
+        _ => Err(unreachable(format!("it answered {status}"), retry_after)),
+    }
+}
+
+/// The innermost cause: reqwest's own text is only "error sending request".
+pub(super) fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// What a token says of its holder. Not verified: it is our own, straight from the login service. All `None` where the token cannot
+/// be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Claims {
+    /// Object id of the service principal.
+    pub oid: Option<String>,
+    /// Tenant id.
+    pub tid: Option<String>,
+    /// Client id.
+    pub appid: Option<String>,
+    /// Application permissions.
+    pub roles: Option<Vec<String>>,
+}
+
+impl Claims {
+    pub(super) fn of(token: &SecretString) -> Self {
+        let payload = token
+            .expose_secret()
+            .split('.')
+            .nth(1)
+            .and_then(|part| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).ok());
+        payload.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+}
+
+/// The present token; refreshed by one caller while the others wait.
+#[derive(Default)]
+pub(super) struct TokenCache {
+    present: tokio::sync::Mutex<Option<AccessToken>>,
+}
+
+impl TokenCache {
+    /// A token good for at least five minutes (or half its life), but not `rejected`, which Graph refused.
+    pub(super) async fn get(
+        &self,
+        source: &dyn TokenSource,
+        request: TokenRequest<'_>,
+        rejected: Option<&SecretString>,
+    ) -> Result<AccessToken, AuthError> {
+        let mut present = self.present.lock().await;
+        if let Some(token) = present.as_ref()
+            && token.expires > Instant::now() + Duration::from_secs(300)
+            && rejected.is_none_or(|rejected| rejected.expose_secret() != token.secret.expose_secret())
+        {
+            return Ok(token.clone());
+        }
+        let token = source.fetch(request).await?;
+        *present = Some(token.clone());
+        Ok(token)
+    }
+}

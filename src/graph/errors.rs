@@ -1,0 +1,185 @@
+//! What can go wrong between us and Graph, and what it means.
+
+use super::auth::AuthError;
+use serde::Deserialize;
+
+/// A failed call.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum GraphError {
+    /// Graph answered with an error.
+    #[error("{0}")]
+    Api(Box<ApiError>),
+    /// No token.
+    #[error("{0}")]
+    Auth(#[from] AuthError),
+    /// Graph was not reached.
+    #[error(
+        "{tried}: {graph} could not be reached: {why}. Check `endpoints`, the network and, behind a proxy, `ca_certificate_path`."
+    )]
+    Unreachable {
+        /// Method and path.
+        tried: String,
+        /// Base URL.
+        graph: String,
+        /// Cause.
+        why: String,
+    },
+    /// The CLI asked to stop.
+    #[error("Interrupted")]
+    Cancelled,
+    /// The operation's time is over.
+    #[error("{tried}: the operation's time limit ran out{}. Raise `timeouts`.", last.as_ref().map(|last| format!(" (the last answer was: {last})")).unwrap_or_default())]
+    DeadlineExceeded {
+        /// Method and path.
+        tried: String,
+        /// Last failure before that.
+        last: Option<String>,
+    },
+    /// The client could not be set up.
+    #[error("{0}")]
+    Setup(String),
+    /// An answer that Graph's documentation does not allow.
+    #[error("{tried}: the answer is not what Microsoft Graph documents: {why}")]
+    Shape {
+        /// Method and path.
+        tried: String,
+        /// What does not fit.
+        why: String,
+    },
+}
+
+/// Graph's own error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{tried}: {status} {code}: {message} (request id {})", request_id.as_deref().unwrap_or("none"))]
+pub struct ApiError {
+    /// Method and path.
+    pub tried: String,
+    /// HTTP status.
+    pub status: u16,
+    /// Graph's code.
+    pub code: String,
+    /// Graph's text.
+    pub message: String,
+    /// For Microsoft's support.
+    pub request_id: Option<String>,
+    /// On 403: what would allow the call.
+    pub needed: Option<&'static str>,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    error: Inner,
+}
+
+#[derive(Deserialize, Default)]
+struct Inner {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default, rename = "innerError")]
+    inner: Option<InnerError>,
+}
+
+#[derive(Deserialize)]
+struct InnerError {
+    #[serde(default, rename = "request-id")]
+    request_id: Option<String>,
+}
+
+impl ApiError {
+    /// From an error answer; `request_id` is the header's.
+    pub(super) fn parse(method: &str, path: &str, status: u16, body: &[u8], request_id: Option<String>) -> Self {
+        let inner = serde_json::from_slice::<Body>(body).map(|body| body.error).unwrap_or_default();
+        let request_id = inner.inner.and_then(|inner| inner.request_id).or(request_id);
+        let needed = (status == 403).then(|| needed(method, path)).flatten();
+        Self {
+            tried: format!("{method} {}", path.split('?').next().unwrap_or(path)),
+            status,
+            code: inner.code,
+            message: inner.message,
+            request_id,
+            needed,
+        }
+    }
+}
+
+/// Least application permission for a call. Source: Graph's permission model file (`graph-contract`, section 3).
+fn needed(method: &str, path: &str) -> Option<&'static str> {
+    let read = method == "GET";
+    let table: &[(&str, &str, &str)] = &[
+        ("appRoleAssign", "`Application.Read.All`", "`AppRoleAssignment.ReadWrite.All` and `Application.Read.All`"),
+        ("oauth2PermissionGrants", "`Directory.Read.All`", "`DelegatedPermissionGrant.ReadWrite.All`"),
+        ("/organization", "`Organization.Read.All`", "`Organization.ReadWrite.All`"),
+        (
+            "/applications",
+            "`Application.Read.All`",
+            "`Application.ReadWrite.OwnedBy` for applications that it made or owns, else `Application.ReadWrite.All`",
+        ),
+        (
+            "/servicePrincipals",
+            "`Application.Read.All`",
+            "`Application.ReadWrite.OwnedBy` for applications that it made or owns, else `Application.ReadWrite.All`",
+        ),
+        (
+            "/directory/deletedItems",
+            "`Application.Read.All`",
+            "`Application.ReadWrite.OwnedBy` for applications that it made or owns, else `Application.ReadWrite.All`",
+        ),
+    ];
+    table
+        .iter()
+        .find(|(part, ..)| path.contains(part))
+        .map(|(_, reading, writing)| if read { *reading } else { *writing })
+}
+
+impl GraphError {
+    fn api(&self) -> Option<&ApiError> {
+        match self {
+            Self::Api(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn is(&self, status: u16, text: &str) -> bool {
+        self.api().is_some_and(|error| error.status == status && error.message.to_lowercase().contains(text))
+    }
+
+    /// The object is gone, or not yet there.
+    pub fn is_not_found(&self) -> bool {
+        self.api().is_some_and(|error| error.status == 404)
+    }
+
+    /// The identity may not.
+    pub fn is_forbidden(&self) -> bool {
+        self.api().is_some_and(|error| error.status == 403)
+    }
+
+    /// An object of that key exists already.
+    pub fn is_conflict(&self) -> bool {
+        self.api().is_some_and(|error| error.status == 409)
+            || self.is(400, "already exists")
+            || self.is(400, "already in use")
+    }
+
+    /// Another application, be it a deleted one, has the `uniqueName`. Source: msgraph-bicep-types#137.
+    pub fn is_unique_name_taken(&self) -> bool {
+        self.is(400, "uniquename already exists") || self.api().is_some_and(|error| error.status == 409)
+    }
+
+    /// The role is granted already.
+    pub fn is_already_granted(&self) -> bool {
+        self.is(400, "already exists on the object") || self.api().is_some_and(|error| error.status == 409)
+    }
+
+    /// An answer that a directory which is still replicating gives to a write that needs an object made a moment ago.
+    /// Source: what azuread retries on; Graph documents only the status.
+    pub fn is_replication_delay(&self) -> bool {
+        let texts = [
+            "does not reference a valid application object",
+            "not a valid reference update",
+            "does not exist or one of its queried reference-property objects",
+        ];
+        texts.iter().any(|text| self.is(400, text) || self.is(404, text))
+    }
+}

@@ -1,0 +1,107 @@
+//! Graph's `servicePrincipal`.
+
+use super::errors::GraphError;
+use super::transport::{Graph, Retry, escaped, quoted};
+use serde::{Deserialize, Serialize};
+
+const SELECT: &str =
+    "id,appId,displayName,appOwnerOrganizationId,accountEnabled,appRoleAssignmentRequired,servicePrincipalType,tags";
+
+/// A service principal as read.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServicePrincipal {
+    /// Object id.
+    pub id: String,
+    /// Client id of its application.
+    pub app_id: String,
+    /// Name.
+    pub display_name: Option<String>,
+    /// Tenant that its application lives in.
+    pub app_owner_organization_id: Option<String>,
+    /// Whether it may sign in.
+    pub account_enabled: Option<bool>,
+    /// Whether users need an assignment.
+    pub app_role_assignment_required: Option<bool>,
+    /// Application permissions that it offers; read by [`Graph::api_by_app_id`] only.
+    #[serde(default)]
+    pub app_roles: Vec<AppRole>,
+    /// Delegated permissions that it offers; read by [`Graph::api_by_app_id`] only.
+    #[serde(default)]
+    pub oauth2_permission_scopes: Vec<PermissionScope>,
+}
+
+/// An application permission that an API offers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppRole {
+    /// GUID.
+    pub id: String,
+    /// Name.
+    pub value: Option<String>,
+}
+
+/// A delegated permission that an API offers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PermissionScope {
+    /// GUID.
+    pub id: String,
+    /// Name.
+    pub value: Option<String>,
+}
+
+/// What is to change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServicePrincipalPatch {
+    /// Whether it may sign in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_enabled: Option<bool>,
+    /// Whether users need an assignment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_role_assignment_required: Option<bool>,
+    /// All tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NewServicePrincipal<'a> {
+    app_id: &'a str,
+}
+
+impl Graph {
+    /// Makes the principal of an application, of this tenant or another. A tenant can hold only one: repeating is safe. Waits where
+    /// the directory still replicates the application.
+    pub async fn create_service_principal(&self, app_id: &str) -> Result<ServicePrincipal, GraphError> {
+        let body = NewServicePrincipal { app_id };
+        self.settled(|| self.post("/servicePrincipals", &body, Retry::Safe)).await
+    }
+
+    /// By object id.
+    pub async fn service_principal(&self, id: &str) -> Result<Option<ServicePrincipal>, GraphError> {
+        self.find(&format!("/servicePrincipals/{}?$select={SELECT}", escaped(id))).await
+    }
+
+    /// By client id.
+    pub async fn service_principal_by_app_id(&self, app_id: &str) -> Result<Option<ServicePrincipal>, GraphError> {
+        self.find(&format!("/servicePrincipals(appId='{}')?$select={SELECT}", quoted(app_id))).await
+    }
+
+    /// The same with everything that it offers: a large answer.
+    pub async fn api_by_app_id(&self, app_id: &str) -> Result<Option<ServicePrincipal>, GraphError> {
+        self.find(&format!(
+            "/servicePrincipals(appId='{}')?$select={SELECT},appRoles,oauth2PermissionScopes",
+            quoted(app_id)
+        ))
+        .await
+    }
+
+    /// Changes what the patch says. Waits where the directory still replicates the principal.
+    pub async fn update_service_principal(&self, id: &str, patch: &ServicePrincipalPatch) -> Result<(), GraphError> {
+        let path = format!("/servicePrincipals/{}", escaped(id));
+        self.settled(|| self.patch(&path, patch)).await
+    }
+}

@@ -1,0 +1,489 @@
+//! Sends requests: bearer token, retries that honour `Retry-After`, time limit, cancellation. One per tenant and credential.
+
+use super::auth::{Claims, TokenCache, TokenRequest, TokenSource, root_cause};
+use super::endpoints::Endpoints;
+use super::errors::{ApiError, GraphError};
+use reqwest::header::HeaderMap;
+use reqwest::{Certificate, Client, Method};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Requests under way at once, for one tenant: what the CLI's ten parallel operations need, and no burst beyond.
+const IN_FLIGHT: usize = 16;
+/// First wait of the exponential back-off, doubled up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How to reach a tenant.
+pub struct Options {
+    /// GUID or domain.
+    pub tenant: String,
+    /// Where to sign in and where Graph is.
+    pub endpoints: Endpoints,
+    /// Further trust root (PEM).
+    pub ca_certificate: Option<PathBuf>,
+    /// How often one request is repeated.
+    pub max_retries: u32,
+    /// Limit of one request.
+    pub request_timeout: Duration,
+    /// Names this program.
+    pub user_agent: String,
+}
+
+/// When a call has to end.
+#[derive(Clone)]
+pub struct Limits {
+    /// Its time is over then.
+    pub deadline: Instant,
+    /// The CLI asked to stop.
+    pub cancelled: CancellationToken,
+}
+
+struct Shared {
+    http: Client,
+    options: Options,
+    source: Arc<dyn TokenSource>,
+    tokens: TokenCache,
+    in_flight: Semaphore,
+    /// Server's clock minus ours, in seconds, from the last `Date`.
+    offset: AtomicI64,
+}
+
+/// Microsoft Graph in one tenant. Clones share token, connections and limits of load.
+#[derive(Clone)]
+pub struct Graph {
+    shared: Arc<Shared>,
+    limits: Limits,
+}
+
+/// Whether a request may be sent again when its answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// Doing it twice is doing it once, or a key guards it.
+    Safe,
+    /// A second one could do it twice.
+    Unsafe,
+}
+
+/// One answer.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+enum Failure {
+    /// Never sent, or no answer came.
+    Connection(String),
+    Answer(Answer),
+}
+
+impl Graph {
+    /// No network.
+    pub fn new(options: Options, source: Arc<dyn TokenSource>) -> Result<Self, GraphError> {
+        options.endpoints.check().map_err(|why| GraphError::Setup(why.to_string()))?;
+        let http = client(&options)?;
+        let shared = Shared {
+            http,
+            options,
+            source,
+            tokens: TokenCache::default(),
+            in_flight: Semaphore::new(IN_FLIGHT),
+            offset: AtomicI64::new(0),
+        };
+        let limits =
+            Limits { deadline: Instant::now() + Duration::from_secs(20 * 60), cancelled: CancellationToken::new() };
+        Ok(Self { shared: Arc::new(shared), limits })
+    }
+
+    /// The same for one call with its own limits.
+    #[must_use]
+    pub fn within(&self, limits: Limits) -> Self {
+        Self { shared: self.shared.clone(), limits }
+    }
+
+    /// The server's present time, as its last `Date` header tells; the local clock before the first answer.
+    pub fn now(&self) -> jiff::Timestamp {
+        let offset = jiff::SignedDuration::from_secs(self.shared.offset.load(Ordering::Relaxed));
+        jiff::Timestamp::now().checked_add(offset).unwrap_or_else(|_| jiff::Timestamp::now())
+    }
+
+    /// What the present token says of its holder.
+    pub async fn token_claims(&self) -> Result<Claims, GraphError> {
+        Ok(Claims::of(&self.token("sign-in", None).await?))
+    }
+
+    /// Base URL of Graph.
+    pub(super) fn base(&self) -> String {
+        format!("{}/v1.0", self.shared.options.endpoints.graph)
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, GraphError> {
+        let body = self.send(Method::GET, path, None, Retry::Safe).await?;
+        parse("GET", path, &body)
+    }
+
+    /// `None` where there is no such object.
+    pub(super) async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, GraphError> {
+        match self.get(path).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All pages of a collection.
+    pub(super) async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, GraphError> {
+        #[derive(serde::Deserialize)]
+        struct Page<T> {
+            value: Vec<T>,
+            #[serde(rename = "@odata.nextLink")]
+            next: Option<String>,
+        }
+        let mut page: Page<T> = self.get(path).await?;
+        let mut all = page.value;
+        while let Some(link) = page.next {
+            // A token goes with every request: a link to another origin must not get it.
+            let Some(rest) = link.strip_prefix(&self.base()) else {
+                return Err(GraphError::Shape {
+                    tried: format!("GET {path}"),
+                    why: "the link to the next page leads elsewhere".to_owned(),
+                });
+            };
+            page = self.get(rest).await?;
+            all.extend(page.value);
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn post<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+        retry: Retry,
+    ) -> Result<T, GraphError> {
+        let answer = self.send(Method::POST, path, Some(json("POST", path, body)?), retry).await?;
+        parse("POST", path, &answer)
+    }
+
+    pub(super) async fn patch<B: Serialize>(&self, path: &str, body: &B) -> Result<(), GraphError> {
+        self.send(Method::PATCH, path, Some(json("PATCH", path, body)?), Retry::Safe).await.map(|_| ())
+    }
+
+    /// Gone already is gone.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), GraphError> {
+        match self.send(Method::DELETE, path, None, Retry::Safe).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        retry: Retry,
+    ) -> Result<Vec<u8>, GraphError> {
+        let tried = || format!("{method} {}", path.split('?').next().unwrap_or(path));
+        let (mut attempt, mut rejected, mut last) = (0, None, None);
+        loop {
+            let token = self.token(&tried(), rejected.as_ref()).await?;
+            let failure = match self.once(&method, path, body.as_ref(), &token).await? {
+                Ok(answer) => return Ok(answer.body),
+                Err(failure) => failure,
+            };
+            if matches!(&failure, Failure::Answer(answer) if answer.status == 401) && rejected.is_none() {
+                rejected = Some(token);
+                continue;
+            }
+            if attempt >= self.shared.options.max_retries || !may_repeat(&failure, &method, retry) {
+                return Err(self.error(&method, path, failure));
+            }
+            let wait = self.wait_before_retry(&failure, attempt);
+            last = Some(self.error(&method, path, failure).to_string()).or(last);
+            self.pause(wait, tried(), last.as_ref()).await?;
+            attempt += 1;
+        }
+    }
+
+    /// One request. A write that is under way is let finish when the CLI asks to stop: its answer must not be lost.
+    async fn once(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Vec<u8>>,
+        token: &SecretString,
+    ) -> Result<Result<Answer, Failure>, GraphError> {
+        let tried = || format!("{method} {}", path.split('?').next().unwrap_or(path));
+        let _place = tokio::select! {
+            place = self.shared.in_flight.acquire() => place,
+            () = self.limits.cancelled.cancelled() => return Err(GraphError::Cancelled),
+            () = tokio::time::sleep_until(self.limits.deadline) => return Err(GraphError::DeadlineExceeded { tried: tried(), last: None }),
+        };
+        if self.limits.cancelled.is_cancelled() {
+            return Err(GraphError::Cancelled);
+        }
+        let id = uuid::Uuid::new_v4().to_string();
+        let mut request = self
+            .shared
+            .http
+            .request(method.clone(), format!("{}{path}", self.base()))
+            .bearer_auth(token.expose_secret())
+            .header("client-request-id", &id);
+        if let Some(body) = body {
+            request = request.header("Content-Type", "application/json").body(body.clone());
+        }
+        let work = exchange(request);
+        let answer = if *method == Method::GET {
+            tokio::select! {
+                answer = work => answer,
+                () = self.limits.cancelled.cancelled() => return Err(GraphError::Cancelled),
+                () = tokio::time::sleep_until(self.limits.deadline) => return Err(GraphError::DeadlineExceeded { tried: tried(), last: None }),
+            }
+        } else {
+            work.await
+        };
+        let status = answer.as_ref().map(|answer| answer.status).unwrap_or_default();
+        tracing::debug!(target: "m365::graph", method = %method, path = path.split('?').next().unwrap_or(path), status, client_request_id = %id, "request");
+        Ok(match answer {
+            Err(why) => Err(Failure::Connection(why)),
+            Ok(answer) => {
+                self.learn_time(&answer.headers);
+                if (200..300).contains(&answer.status) { Ok(answer) } else { Err(Failure::Answer(answer)) }
+            }
+        })
+    }
+
+    async fn token(&self, tried: &str, rejected: Option<&SecretString>) -> Result<SecretString, GraphError> {
+        let options = &self.shared.options;
+        let scope = format!("{}/.default", options.endpoints.graph);
+        let request = TokenRequest {
+            http: &self.shared.http,
+            login: &options.endpoints.login,
+            tenant: &options.tenant,
+            scope: &scope,
+        };
+        let mut attempt = 0;
+        loop {
+            let fetched = tokio::select! {
+                fetched = self.shared.tokens.get(&*self.shared.source, request, rejected) => fetched,
+                () = self.limits.cancelled.cancelled() => return Err(GraphError::Cancelled),
+                () = tokio::time::sleep_until(self.limits.deadline) => return Err(GraphError::DeadlineExceeded { tried: tried.to_owned(), last: None }),
+            };
+            match fetched {
+                Ok(token) => return Ok(token.secret),
+                Err(super::AuthError::Unreachable { login, why, retry_after })
+                    if attempt < options.max_retries.min(3) =>
+                {
+                    let wait = retry_after.unwrap_or_else(|| backoff(attempt));
+                    let last = format!("{login}: {why}");
+                    self.pause(wait, tried.to_owned(), Some(&last)).await?;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Waits, unless the operation's time would be over by then or the CLI asks to stop.
+    async fn pause(&self, wait: Duration, tried: String, last: Option<&String>) -> Result<(), GraphError> {
+        if Instant::now() + wait >= self.limits.deadline {
+            return Err(GraphError::DeadlineExceeded { tried, last: last.cloned() });
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.limits.cancelled.cancelled() => Err(GraphError::Cancelled),
+        }
+    }
+
+    /// Repeats `call` while the directory still replicates what was made a moment ago.
+    pub(super) async fn settled<T, F: Future<Output = Result<T, GraphError>>>(
+        &self,
+        call: impl Fn() -> F,
+    ) -> Result<T, GraphError> {
+        let mut attempt = 0;
+        loop {
+            match call().await {
+                Err(error) if error.is_replication_delay() && attempt < 8 => {
+                    let last = error.to_string();
+                    self.pause(backoff(attempt), "waiting for the directory to replicate".to_owned(), Some(&last))
+                        .await?;
+                    attempt += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn wait_before_retry(&self, failure: &Failure, attempt: u32) -> Duration {
+        match failure {
+            Failure::Answer(answer) => retry_after(&answer.headers, self.now()).unwrap_or_else(|| backoff(attempt)),
+            Failure::Connection(_) => backoff(attempt),
+        }
+    }
+
+    fn learn_time(&self, headers: &HeaderMap) {
+        let date = headers.get("date").and_then(|date| date.to_str().ok()).and_then(http_date);
+        if let Some(date) = date {
+            self.shared.offset.store(date.as_second() - jiff::Timestamp::now().as_second(), Ordering::Relaxed);
+        }
+    }
+
+    fn error(&self, method: &Method, path: &str, failure: Failure) -> GraphError {
+        match failure {
+            Failure::Connection(why) => GraphError::Unreachable {
+                tried: format!("{method} {}", path.split('?').next().unwrap_or(path)),
+                graph: self.shared.options.endpoints.graph.clone(),
+                why,
+            },
+            Failure::Answer(answer) => {
+                let id = answer.headers.get("request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+                GraphError::Api(Box::new(ApiError::parse(method.as_str(), path, answer.status, &answer.body, id)))
+            }
+        }
+    }
+}
+
+async fn exchange(request: reqwest::RequestBuilder) -> Result<Answer, String> {
+    let answer = request.send().await.map_err(|error| root_cause(&error))?;
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let body = answer.bytes().await.map_err(|error| root_cause(&error))?;
+    Ok(Answer { status, headers, body: body.to_vec() })
+}
+
+/// Throttled and refused-for-load requests did nothing and may always be repeated; lost answers only where that is safe.
+fn may_repeat(failure: &Failure, method: &Method, retry: Retry) -> bool {
+    match failure {
+        Failure::Connection(_) => retry == Retry::Safe,
+        Failure::Answer(answer) => match answer.status {
+            429 | 503 => true,
+            504 => retry == Retry::Safe,
+            500 | 502 => *method == Method::GET,
+            _ => false,
+        },
+    }
+}
+
+/// Exponential with jitter: half fixed, half random, from the clock's finest digits.
+fn backoff(attempt: u32) -> Duration {
+    let whole = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_WAIT);
+    let random = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
+    whole / 2 + whole / 2 * random / 255
+}
+
+/// What `Retry-After` asks for, in seconds or as a date.
+pub(super) fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
+    let text = headers.get("retry-after")?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    Some(Duration::try_from(http_date(text)?.duration_since(now)).unwrap_or(Duration::ZERO))
+}
+
+/// A date as HTTP writes it: `Tue, 24 Nov 2026 12:00:00 GMT`.
+fn http_date(text: &str) -> Option<jiff::Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.replace("GMT", "+0000")).ok()
+}
+
+fn parse<T: DeserializeOwned>(method: &str, path: &str, body: &[u8]) -> Result<T, GraphError> {
+    serde_json::from_slice(body).map_err(|why| GraphError::Shape {
+        tried: format!("{method} {}", path.split('?').next().unwrap_or(path)),
+        why: why.to_string(),
+    })
+}
+
+fn json<B: Serialize>(method: &str, path: &str, body: &B) -> Result<Vec<u8>, GraphError> {
+    serde_json::to_vec(body)
+        .map_err(|why| GraphError::Shape { tried: format!("{method} {path}"), why: why.to_string() })
+}
+
+fn client(options: &Options) -> Result<Client, GraphError> {
+    let mut builder = Client::builder()
+        .timeout(options.request_timeout)
+        .user_agent(&options.user_agent)
+        .redirect(reqwest::redirect::Policy::none());
+    let roots = options.ca_certificate.as_deref().map(certificates).transpose()?;
+    builder = match (options.endpoints.are_loopback(), roots) {
+        // Neither proxy nor the machine's trust roots, whose parsing takes a while.
+        (true, roots) => builder.no_proxy().tls_certs_only(roots.unwrap_or_default()),
+        (false, Some(roots)) => builder.tls_certs_merge(roots),
+        (false, None) => builder,
+    };
+    builder
+        .build()
+        .map_err(|why| GraphError::Setup(format!("The HTTP client could not be set up: {}", root_cause(&why))))
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, GraphError> {
+    let unreadable = |why: String| {
+        GraphError::Setup(format!("`ca_certificate_path`: {} is no usable PEM file: {why}", path.display()))
+    };
+    let text = std::fs::read(path).map_err(|why| unreadable(why.to_string()))?;
+    let found = Certificate::from_pem_bundle(&text).map_err(|why| unreadable(root_cause(&why)))?;
+    if found.is_empty() { Err(unreadable("it holds no certificate".to_owned())) } else { Ok(found) }
+}
+
+/// Text inside an OData key or filter: quotes doubled, then percent-encoded for the URL.
+pub(super) fn quoted(text: &str) -> String {
+    escaped(&text.replace('\'', "''"))
+}
+
+/// Percent-encodes everything but letters, digits and `-._~`.
+pub(super) fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(value: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", value.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn retry_after_is_read_in_seconds_and_as_a_date() {
+        let now = "2026-11-24T12:00:00Z".parse().unwrap();
+        assert_eq!(retry_after(&header("7"), now), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&header("Tue, 24 Nov 2026 12:01:00 GMT"), now), Some(Duration::from_secs(60)));
+        assert_eq!(retry_after(&header("Tue, 24 Nov 2026 11:00:00 GMT"), now), Some(Duration::ZERO));
+        assert_eq!(retry_after(&header("soon"), now), None);
+    }
+
+    #[test]
+    fn a_lost_answer_is_repeated_only_where_that_is_safe() {
+        let lost = Failure::Connection("reset".into());
+        assert!(may_repeat(&lost, &Method::POST, Retry::Safe));
+        assert!(!may_repeat(&lost, &Method::POST, Retry::Unsafe));
+    }
+
+    #[test]
+    fn keys_are_quoted_for_odata_and_the_url() {
+        assert_eq!(quoted("a'b c/d"), "a%27%27b%20c%2Fd");
+    }
+
+    #[test]
+    fn waits_grow_but_stay_bounded() {
+        assert!(backoff(0) <= FIRST_WAIT && backoff(0) >= FIRST_WAIT / 2);
+        assert!(backoff(40) <= LONGEST_WAIT);
+    }
+}

@@ -1,0 +1,254 @@
+//! The provider block: what it may say, where the environment fills gaps, and what becomes of it.
+
+use crate::framework::timeouts::duration;
+use crate::framework::{Diagnostic, Diagnostics, Path, Result, Secret, Step, Value};
+use crate::graph::Endpoints;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Connects security vendors to Microsoft 365: declares the Entra app registration that a vendor documents, its API
+/// permissions and the administrator's consent, shows drift in both directions and repairs it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProviderConfig {
+    /// Tenant to work in, as a GUID or a verified domain. Environment: `M365_TENANT_ID`, `ARM_TENANT_ID`, `AZURE_TENANT_ID`.
+    pub tenant_id: Option<Value<String>>,
+    /// Client id of the provider's own application. Environment: `M365_CLIENT_ID`, `ARM_CLIENT_ID`, `AZURE_CLIENT_ID`.
+    pub client_id: Option<Value<String>>,
+    /// Client secret of the provider's own application. Environment: `M365_CLIENT_SECRET`, `ARM_CLIENT_SECRET`,
+    /// `AZURE_CLIENT_SECRET`.
+    pub client_secret: Option<Value<Secret>>,
+    /// Cloud to work in: `public` (default), `usgovernment`, `usgovernmentdod`, `china`, or `sandbox` for the simulated tenant of
+    /// the `sandbox` command. Environment: `M365_ENVIRONMENT`, `ARM_ENVIRONMENT`.
+    pub environment: Option<Value<String>>,
+    /// Base URLs to use instead of the cloud's own.
+    pub endpoints: Option<Value<EndpointsConfig>>,
+    /// File with further trusted root certificates (PEM), for proxies and private clouds. `SSL_CERT_FILE` is honoured too.
+    pub ca_certificate_path: Option<Value<String>>,
+    /// How often a request is repeated that the service throttled or could not serve. Default 10.
+    pub max_retries: Option<Value<u32>>,
+    /// How long one request may take, such as `"30s"` (default).
+    #[schemars(regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
+    pub request_timeout: Option<Value<String>>,
+}
+
+/// Base URLs of a cloud, without version path. Plain `http` is allowed to loopback addresses only.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EndpointsConfig {
+    /// Base URL of the login service, such as `https://login.microsoftonline.com`.
+    pub login: Option<String>,
+    /// Base URL of Microsoft Graph, such as `https://graph.microsoft.com`. Tokens are asked for `<graph>/.default`.
+    pub graph: Option<String>,
+}
+
+/// A cloud that the provider knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// The worldwide cloud. The catalogue's ids are this one's.
+    Public,
+    /// US Government L4.
+    UsGovernment,
+    /// US Government L5.
+    UsGovernmentDod,
+    /// 21Vianet.
+    China,
+    /// The simulated tenant.
+    Sandbox,
+}
+
+const ENVIRONMENTS: &[(&str, Environment)] = &[
+    ("public", Environment::Public),
+    ("usgovernment", Environment::UsGovernment),
+    ("usgovernmentdod", Environment::UsGovernmentDod),
+    ("china", Environment::China),
+    ("sandbox", Environment::Sandbox),
+];
+
+/// Where the sandbox listens unless `M365_SANDBOX_URL` says otherwise.
+const SANDBOX_URL: &str = "http://127.0.0.1:8365";
+/// The sandbox's fixed development identity. It opens nothing but a simulated tenant on this machine.
+const SANDBOX_TENANT: &str = "5a4d0000-0000-4000-8000-00000000a365";
+const SANDBOX_CLIENT: &str = "5a4d0000-0000-4000-8000-0000000c11e7";
+const SANDBOX_SECRET: &str = "sandbox-only-not-a-real-secret";
+
+/// The provider block and the environment, resolved. `None`: not known yet, or given nowhere; `unknown` tells which.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// GUID or domain.
+    pub tenant: Option<String>,
+    /// Client id.
+    pub client_id: Option<String>,
+    /// Client secret.
+    pub client_secret: Option<Secret>,
+    /// Where to sign in and where Graph is.
+    pub endpoints: Endpoints,
+    /// Whether the catalogue's ids hold.
+    pub environment: Environment,
+    /// Further trust root.
+    pub ca_certificate: Option<PathBuf>,
+    /// Retries of one request.
+    pub max_retries: u32,
+    /// Limit of one request.
+    pub request_timeout: Duration,
+    /// Attributes whose values are known only after apply.
+    pub unknown: Vec<&'static str>,
+}
+
+/// A process environment: looked up by name, so that tests can bring their own.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// First of the variables that is set and not empty.
+fn from_environment(lookup: Lookup<'_>, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| lookup(name).filter(|value| !value.is_empty()))
+}
+
+impl ProviderConfig {
+    /// What can be said of the block alone, with its attributes' paths.
+    pub fn check(&self) -> Result<()> {
+        let mut found = Diagnostics::default();
+        if let Some(Value::Known(name)) = &self.environment {
+            found.take(environment(name));
+        }
+        if let Some(Value::Known(endpoints)) = &self.endpoints {
+            found.take(endpoints.over(Endpoints::public()));
+        }
+        if let Some(Value::Known(tenant)) = &self.tenant_id {
+            found.take(tenant_form(tenant));
+        }
+        if let Some(Value::Known(client)) = &self.client_id {
+            found.take(guid(client, "client_id"));
+        }
+        found.into_result()
+    }
+
+    /// The block with the environment's values where it says nothing.
+    pub fn resolve(self, lookup: Lookup<'_>) -> Result<Settings> {
+        self.check()?;
+        let mut unknown = Vec::new();
+        let mut text = |value: Option<Value<String>>, name: &'static str, variables: &[&str]| match value {
+            Some(Value::Known(value)) => Some(value),
+            Some(Value::Unknown) => {
+                unknown.push(name);
+                None
+            }
+            None => from_environment(lookup, variables),
+        };
+        let named = text(self.environment, "environment", &["M365_ENVIRONMENT", "ARM_ENVIRONMENT"]);
+        let tenant = text(self.tenant_id, "tenant_id", &["M365_TENANT_ID", "ARM_TENANT_ID", "AZURE_TENANT_ID"]);
+        let client_id = text(self.client_id, "client_id", &["M365_CLIENT_ID", "ARM_CLIENT_ID", "AZURE_CLIENT_ID"]);
+        let ca_certificate = text(self.ca_certificate_path, "ca_certificate_path", &[]).map(PathBuf::from);
+        let request_timeout = text(self.request_timeout, "request_timeout", &[]).as_deref().and_then(duration);
+        let client_secret = match self.client_secret {
+            Some(Value::Known(secret)) => Some(secret),
+            Some(Value::Unknown) => {
+                unknown.push("client_secret");
+                None
+            }
+            None => from_environment(lookup, &["M365_CLIENT_SECRET", "ARM_CLIENT_SECRET", "AZURE_CLIENT_SECRET"])
+                .map(Secret::from),
+        };
+        let environment = named.as_deref().map_or(Ok(Environment::Public), environment)?;
+        let sandbox = environment == Environment::Sandbox;
+        let cloud = match environment {
+            Environment::Public => Endpoints::public(),
+            Environment::UsGovernment => Endpoints::usgovernment(),
+            Environment::UsGovernmentDod => Endpoints::usgovernmentdod(),
+            Environment::China => Endpoints::china(),
+            Environment::Sandbox => sandbox_endpoints(
+                &from_environment(lookup, &["M365_SANDBOX_URL"]).unwrap_or_else(|| SANDBOX_URL.to_owned()),
+            ),
+        };
+        let endpoints = match self.endpoints {
+            Some(Value::Known(endpoints)) => endpoints.over(cloud)?,
+            Some(Value::Unknown) => {
+                unknown.push("endpoints");
+                cloud
+            }
+            None => cloud,
+        };
+        let max_retries = match self.max_retries {
+            Some(Value::Known(count)) => count,
+            _ => 10,
+        };
+        let or_sandbox = |value: Option<String>, fixed: &str| value.or_else(|| sandbox.then(|| fixed.to_owned()));
+        Ok(Settings {
+            tenant: or_sandbox(tenant, SANDBOX_TENANT),
+            client_id: or_sandbox(client_id, SANDBOX_CLIENT),
+            client_secret: client_secret.or_else(|| sandbox.then(|| Secret::from(SANDBOX_SECRET.to_owned()))),
+            endpoints,
+            environment,
+            ca_certificate,
+            max_retries,
+            request_timeout: request_timeout.unwrap_or(Duration::from_secs(30)),
+            unknown,
+        })
+    }
+}
+
+impl EndpointsConfig {
+    /// These URLs where given, else the cloud's. Fails on a URL that is none, or that would send credentials in the clear.
+    fn over(&self, cloud: Endpoints) -> Result<Endpoints> {
+        let mut found = Diagnostics::default();
+        for (name, url) in [("login", &self.login), ("graph", &self.graph)] {
+            let Some(url) = url else { continue };
+            let alone = Endpoints { login: url.clone(), graph: url.clone() };
+            if let Err(why) = alone.check() {
+                let at = Path::attribute("endpoints").then(Step::Attribute(name.to_owned()));
+                found.push(
+                    Diagnostic::error(format!("`endpoints.{name}` is no usable URL")).at(at).help(why.to_string()),
+                );
+            }
+        }
+        found.into_result()?;
+        let trimmed = |url: &Option<String>, cloud: String| {
+            url.as_ref().map_or(cloud, |url| url.trim_end_matches('/').to_owned())
+        };
+        Ok(Endpoints { login: trimmed(&self.login, cloud.login), graph: trimmed(&self.graph, cloud.graph) })
+    }
+}
+
+fn sandbox_endpoints(url: &str) -> Endpoints {
+    let url = url.trim_end_matches('/');
+    Endpoints { login: format!("{url}/login"), graph: format!("{url}/graph") }
+}
+
+fn environment(name: &str) -> Result<Environment> {
+    let known = ENVIRONMENTS.iter().find(|(known, _)| *known == name).map(|(_, environment)| *environment);
+    known.ok_or_else(|| {
+        let all = ENVIRONMENTS.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        Diagnostic::error(format!("There is no environment \"{name}\""))
+            .at("environment")
+            .help(format!("It is one of {all}."))
+            .into()
+    })
+}
+
+/// Whether `text` is a GUID in its usual form.
+pub fn is_guid(text: &str) -> bool {
+    text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
+}
+
+/// Checks a GUID attribute.
+pub fn guid(text: &str, attribute: &str) -> Result<()> {
+    if is_guid(text) {
+        return Ok(());
+    }
+    Err(Diagnostic::error(format!("`{attribute}` is not a GUID"))
+        .at(attribute)
+        .help(format!("\"{text}\" should look like `11111111-2222-3333-4444-555555555555`."))
+        .into())
+}
+
+fn tenant_form(tenant: &str) -> Result<()> {
+    let domain = tenant.contains('.') && tenant.chars().all(|one| one.is_ascii_alphanumeric() || "-.".contains(one));
+    if is_guid(tenant) || domain {
+        return Ok(());
+    }
+    Err(Diagnostic::error("`tenant_id` is neither a GUID nor a domain")
+        .at("tenant_id")
+        .help(format!(
+            "\"{tenant}\" should be the tenant's id, or one of its verified domains such as `contoso.onmicrosoft.com`."
+        ))
+        .into())
+}

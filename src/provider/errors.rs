@@ -1,0 +1,32 @@
+//! Errors of the layers below, as what a user reads.
+
+use crate::framework::{Diagnostic, Diagnostics};
+use crate::graph::GraphError;
+
+impl From<GraphError> for Diagnostics {
+    fn from(error: GraphError) -> Self {
+        Diagnostic::from(error).into()
+    }
+}
+
+impl From<GraphError> for Diagnostic {
+    fn from(error: GraphError) -> Self {
+        match &error {
+            GraphError::Api(api) => {
+                let mut found =
+                    Diagnostic::error(format!("Microsoft Graph refused {}: {} {}", api.tried, api.status, api.code))
+                        .help(&api.message);
+                if let Some(needed) = api.needed {
+                    found = found.help(format!("The provider's own identity needs {needed}."));
+                }
+                let id = api.request_id.as_deref().unwrap_or("none");
+                found.help(format!("Request id: {id}"))
+            }
+            GraphError::Auth(why) => Diagnostic::error("The provider could not sign in").help(why.to_string()),
+            GraphError::Cancelled => Diagnostic::error("Interrupted").help(
+                "The CLI asked the provider to stop. What was done so far is in the state; apply again to go on.",
+            ),
+            other => Diagnostic::error("Microsoft Graph could not be reached").help(other.to_string()),
+        }
+    }
+}

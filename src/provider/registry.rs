@@ -1,0 +1,18 @@
+//! The list of everything that is served.
+
+use super::services::Services;
+use crate::framework::Registry;
+use crate::resources::{AdminConsent, ConnectorApp, ConnectorPermissionSet};
+
+/// Everything that this provider serves.
+pub fn registry() -> Registry<Services> {
+    Registry::default().resource::<ConnectorApp>().resource::<ConnectorPermissionSet>().resource::<AdminConsent>()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_model_is_a_schema() {
+        assert_eq!(super::registry().faults(), Vec::<String>::new());
+    }
+}

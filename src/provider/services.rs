@@ -1,0 +1,120 @@
+//! What resources are given: Graph clients by tenant, the catalogue, the tenants' API principals, and the locks that serialise
+//! writes to one object.
+
+use super::config::{Environment, Settings, is_guid};
+use crate::catalog::Catalog;
+use crate::framework::{Context, Diagnostic, Result};
+use crate::graph::{ClientSecret, Graph, Limits, Options};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OwnedMutexGuard;
+
+/// Shared by all calls of one provider configuration.
+pub struct Services {
+    /// As configured.
+    pub settings: Settings,
+    /// Connector profiles and permission ids.
+    pub catalog: &'static Catalog,
+    clients: Mutex<HashMap<String, Graph>>,
+    locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    apis: super::apis::ApiPrincipals,
+}
+
+/// What the hooks of this provider's resources are given.
+pub type Cx = Context<Services>;
+
+impl Services {
+    /// Without network: clients are made when a resource first needs one.
+    pub fn new(settings: Settings) -> Self {
+        let apis = super::apis::ApiPrincipals::default();
+        Self { settings, catalog: Catalog::built_in(), clients: Mutex::default(), locks: Mutex::default(), apis }
+    }
+
+    /// The configured tenant where it is given as a GUID.
+    pub fn tenant_guid(&self) -> Option<String> {
+        self.settings.tenant.as_ref().filter(|tenant| is_guid(tenant)).map(|tenant| tenant.to_lowercase())
+    }
+
+    /// Whether the catalogue's ids hold in this cloud.
+    pub fn catalogue_ids_hold(&self) -> bool {
+        matches!(self.settings.environment, Environment::Public | Environment::Sandbox)
+    }
+
+    fn client(&self, tenant: Option<&str>) -> Result<Graph> {
+        if !self.settings.unknown.is_empty() {
+            let names = self.settings.unknown.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            return Err(Diagnostic::error("The provider's configuration is not known yet")
+                .help(format!(
+                    "{names} of the provider block depends on something that this run still has to make, so nothing can be read from the tenant. \
+                     Apply that part first (`-target`), or give the value directly."
+                ))
+                .into());
+        }
+        let Some(tenant) = tenant.or(self.settings.tenant.as_deref()) else {
+            return Err(Diagnostic::error("No tenant is given")
+                .at("tenant_id")
+                .help("Set `tenant_id` in the provider block, or the variable `M365_TENANT_ID`.")
+                .into());
+        };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(tenant) {
+            return Ok(client.clone());
+        }
+        let client = self.sign_in(tenant)?;
+        clients.insert(tenant.to_owned(), client.clone());
+        Ok(client)
+    }
+
+    fn sign_in(&self, tenant: &str) -> Result<Graph> {
+        let (Some(client_id), Some(secret)) = (&self.settings.client_id, &self.settings.client_secret) else {
+            return Err(Diagnostic::error("No credentials are given")
+                .help(
+                    "Set `client_id` and `client_secret` in the provider block, or the variables `M365_CLIENT_ID` and `M365_CLIENT_SECRET`. \
+                     For the simulated tenant set `environment = \"sandbox\"`, which needs none.",
+                )
+                .into());
+        };
+        let options = Options {
+            tenant: tenant.to_owned(),
+            endpoints: self.settings.endpoints.clone(),
+            ca_certificate: self.settings.ca_certificate.clone(),
+            max_retries: self.settings.max_retries,
+            request_timeout: self.settings.request_timeout,
+            user_agent: format!("terraform-provider-m365/{}", env!("CARGO_PKG_VERSION")),
+        };
+        let source = ClientSecret::new(client_id.clone(), secret.clone().into_inner());
+        Ok(Graph::new(options, Arc::new(source))?)
+    }
+}
+
+impl Context<Services> {
+    /// Graph in `tenant`, or in the provider's own where none is given; bound to this call's time limit and cancellation.
+    pub fn graph(&self, tenant: Option<&str>) -> Result<Graph> {
+        let limits = Limits { deadline: self.deadline, cancelled: self.cancelled.clone() };
+        Ok(self.services()?.client(tenant)?.within(limits))
+    }
+
+    /// The catalogue; the built-in one while the provider is not configured.
+    pub fn catalog(&self) -> &'static Catalog {
+        self.configured_services().map_or_else(Catalog::built_in, |services| services.catalog)
+    }
+
+    /// The tenant's API principals, each looked up once.
+    pub fn apis(&self) -> Result<&super::apis::ApiPrincipals> {
+        Ok(&self.services()?.apis)
+    }
+
+    /// Waits until no other call of this process writes to the object, and keeps others out until dropped.
+    pub async fn lock(&self, object_id: &str) -> Result<OwnedMutexGuard<()>> {
+        let lock = {
+            let mut locks = self.services()?.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.entry(object_id.to_owned()).or_default().clone()
+        };
+        tokio::select! {
+            guard = lock.lock_owned() => Ok(guard),
+            () = self.cancelled.cancelled() => Err(Diagnostic::error("Interrupted while waiting for another change to the same object").into()),
+            () = tokio::time::sleep_until(self.deadline) => Err(Diagnostic::error("Ran out of time while waiting for another change to the same object")
+                .help("Raise `timeouts`, or lower the CLI's `-parallelism`.").into()),
+        }
+    }
+}

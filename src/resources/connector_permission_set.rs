@@ -1,0 +1,403 @@
+//! `m365_connector_permission_set`: what an application asks for (Graph's `requiredResourceAccess`).
+
+use super::connector_app::MARKER;
+use super::permissions::{listed, resolve_apis, texts};
+use super::{plan_tenant, resolve_tenant};
+use crate::catalog::{Kind, PermissionKey};
+use crate::framework::{
+    Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement,
+    keeps_state,
+};
+use crate::graph::{Application, ApplicationPatch, Graph, RequiredResourceAccess, ResourceAccess};
+use crate::provider::config::is_guid;
+use crate::provider::{Cx, Services};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The API permissions that an application asks for. Asking grants nothing: `m365_admin_consent` does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectorPermissionSet {
+    /// Tenant (GUID) that the application lives in. The provider's own where not given; kept once made.
+    #[schemars(transform = configurable, transform = forces_replacement, transform = keeps_state)]
+    pub tenant_id: Computed<String>,
+    /// Object id of the application: `id` of an `m365_connector_app`.
+    #[schemars(transform = forces_replacement, length(min = 1))]
+    pub application_id: Value<String>,
+    /// Connector profile whose permissions are asked for, such as `md-eco-m365-defender` or `md-eco-m365-defender@1`.
+    pub profile: Option<String>,
+    /// Features of the profile to switch on, each with permissions of its own.
+    #[serde(default)]
+    pub features: BTreeSet<String>,
+    /// Whether to ask also for what the vendor's document marks as optional outside any feature. Default `false`.
+    #[serde(default)]
+    pub include_optional: bool,
+    /// Permissions by API, beside or instead of a profile's. The key is an API's short name in the catalogue, such as
+    /// `microsoft_graph`, or its client id.
+    pub apis: Option<BTreeMap<String, ApiPermissions>>,
+    /// Whether this set is all that the application may ask for (default `true`); else it shares the application with others.
+    #[serde(default = "yes")]
+    pub exclusive: bool,
+    /// How long operations may take.
+    pub timeouts: Option<Timeouts>,
+    /// Permission keys, such as `microsoft_graph/application/User.Read.All`. Known while planning.
+    pub permissions: Computed<BTreeSet<String>>,
+    /// Id of each permission, by permission key.
+    pub permission_ids: Computed<BTreeMap<String, String>>,
+    /// Version of the profile that the permissions are from.
+    pub profile_version: Computed<u32>,
+}
+
+/// Permissions of one API.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ApiPermissions {
+    /// Names (or ids) of application permissions, for access without a signed-in user.
+    #[serde(default)]
+    pub application: BTreeSet<String>,
+    /// Names (or ids) of delegated permissions, for access on behalf of a signed-in user.
+    #[serde(default)]
+    pub delegated: BTreeSet<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Identity of a permission set: the application that it is of.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectorPermissionSetKey {
+    /// Tenant (GUID).
+    pub tenant_id: Option<String>,
+    /// Object id of the application.
+    pub application_id: String,
+}
+
+/// What only we remember of a permission set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectorPermissionSetPrivate {
+    /// What was last declared.
+    #[serde(default)]
+    declared: BTreeSet<String>,
+    /// Which of these this resource added.
+    #[serde(default)]
+    added: BTreeSet<String>,
+    /// The create did not end: a delete gives back only what was added.
+    #[serde(default)]
+    incomplete: bool,
+}
+
+type State = Stored<ConnectorPermissionSet, ConnectorPermissionSetPrivate>;
+
+impl Resource for ConnectorPermissionSet {
+    const NAME: &'static str = "m365_connector_permission_set";
+    type Services = Services;
+    type Key = ConnectorPermissionSetKey;
+    type Private = ConnectorPermissionSetPrivate;
+
+    fn validate(&self, cx: &Cx) -> Result<()> {
+        if self.profile.is_none() && self.apis.is_none() {
+            return Err(Diagnostic::error("The permission set names no permissions")
+                .help("Set `profile`, or `apis`, or both.")
+                .into());
+        }
+        if self.profile.is_none() && !self.features.is_empty() {
+            return Err(Diagnostic::error("`features` need a `profile`")
+                .at("features")
+                .help("Features belong to a connector profile; name it in `profile`.")
+                .into());
+        }
+        self.desired(cx).map(|_| ())
+    }
+
+    async fn plan(state: &mut State, prior: Option<&State>, cx: &Cx) -> Result<()> {
+        let before = prior.map(|prior| &prior.value);
+        plan_tenant(&mut state.value.tenant_id, before.map(|before| &before.tenant_id), cx)?;
+        let desired = state.value.desired(cx)?;
+        state.value.permissions = texts(&desired.keys).into();
+        state.value.profile_version = desired.profile_version.into();
+        state.value.permission_ids = planned_ids(&desired.keys, before, cx);
+        Ok(())
+    }
+
+    async fn create(state: &mut State, cx: &Cx) -> Result<()> {
+        let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
+        let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
+        state.value.tenant_id = tenant.clone().into();
+        let desired = state.value.desired(cx)?.keys;
+        let change = Change { desired: &desired, remove: &BTreeSet::new(), refuse_undeclared: state.value.exclusive };
+        state.private.incomplete = true;
+        write(state, &graph, &tenant, &change, cx).await?;
+        state.private.incomplete = false;
+        Ok(())
+    }
+
+    async fn read(key: ConnectorPermissionSetKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
+        let graph = cx.graph(key.tenant_id.as_deref())?;
+        let tenant = resolve_tenant(&key.tenant_id.clone().into(), &graph).await?;
+        let Some(app) = graph.application(&key.application_id).await? else { return Ok(None) };
+        let requested = requested(&app, &graph, &tenant, cx).await?;
+        let imported = prior.is_none();
+        let mut state = prior.unwrap_or_else(|| ConnectorPermissionSet::imported(&tenant, &key.application_id));
+        let shown: BTreeMap<_, _> = match state.value.exclusive {
+            true => requested,
+            false => {
+                requested.into_iter().filter(|(key, _)| state.private.declared.contains(&key.to_string())).collect()
+            }
+        };
+        state.value.permissions = texts(shown.keys()).into();
+        state.value.permission_ids =
+            shown.iter().map(|(key, id)| (key.to_string(), id.clone())).collect::<BTreeMap<_, _>>().into();
+        if imported {
+            state.value.apis = Some(by_api(shown.keys()));
+            state.private.declared = texts(shown.keys());
+        }
+        Ok(Some(state))
+    }
+
+    async fn update(state: &mut State, prior: State, cx: &Cx) -> Result<()> {
+        let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
+        let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
+        let desired = state.value.desired(cx)?.keys;
+        let listed_before: BTreeSet<String> = prior.value.permissions.known().cloned().unwrap_or_default();
+        // Only what the plan showed goes: a request that appeared since then shows in the next plan.
+        let may_remove = |key: &String| state.value.exclusive || prior.private.added.contains(key);
+        let remove = listed_before.union(&prior.private.added).filter(|key| may_remove(key)).cloned().collect();
+        write(state, &graph, &tenant, &Change { desired: &desired, remove: &remove, refuse_undeclared: false }, cx)
+            .await
+    }
+
+    async fn delete(prior: State, cx: &Cx) -> Result<()> {
+        let graph = cx.graph(prior.value.tenant_id.known().map(String::as_str))?;
+        let tenant = resolve_tenant(&prior.value.tenant_id, &graph).await?;
+        let remove = match prior.value.exclusive && !prior.private.incomplete {
+            true => prior.value.permissions.known().cloned().unwrap_or_default(),
+            false => prior.private.added.clone(),
+        };
+        let mut state = prior;
+        // An application that is gone asks for nothing any more.
+        write(
+            &mut state,
+            &graph,
+            &tenant,
+            &Change { desired: &BTreeSet::new(), remove: &remove, refuse_undeclared: false },
+            cx,
+        )
+        .await
+        .map(|_| ())
+    }
+}
+
+/// What the configuration asks for.
+struct Desired {
+    keys: BTreeSet<PermissionKey>,
+    profile_version: Option<u32>,
+}
+
+impl ConnectorPermissionSet {
+    /// Nothing but defaults: what an import starts from.
+    fn imported(tenant: &str, application: &str) -> State {
+        let value = Self {
+            tenant_id: tenant.to_owned().into(),
+            application_id: application.to_owned().into(),
+            profile: None,
+            features: BTreeSet::new(),
+            include_optional: false,
+            apis: None,
+            exclusive: true,
+            timeouts: None,
+            permissions: Computed::Null,
+            permission_ids: Computed::Null,
+            profile_version: Computed::Null,
+        };
+        Stored { value, private: ConnectorPermissionSetPrivate::default(), exists: true }
+    }
+
+    /// Resolves names by the catalogue; all findings at once, each at its attribute.
+    fn desired(&self, cx: &Cx) -> Result<Desired> {
+        let (mut keys, mut found, mut profile_version) = (BTreeSet::new(), Diagnostics::default(), None);
+        if let Some(name) = &self.profile {
+            match cx.catalog().profile(name) {
+                Err(why) => found.push(
+                    Diagnostic::error(format!("There is no usable profile \"{name}\""))
+                        .at("profile")
+                        .help(why.to_string()),
+                ),
+                Ok(profile) => {
+                    profile_version = Some(profile.version);
+                    match profile.permissions(&self.features, self.include_optional) {
+                        Ok(documented) => keys.extend(documented.iter().map(|key| cx.catalog().canonical(key))),
+                        Err(why) => found.push(
+                            Diagnostic::error(format!("The profile \"{name}\" has no such feature"))
+                                .at("features")
+                                .help(why.to_string()),
+                        ),
+                    }
+                }
+            }
+        }
+        if let Some(apis) = &self.apis
+            && let Some(declared) = found.take(resolve_apis(apis, cx.catalog()))
+        {
+            keys.extend(declared);
+        }
+        found.push_limits(&keys);
+        found.into_result().map(|()| Desired { keys, profile_version })
+    }
+}
+
+impl Diagnostics {
+    /// Graph's limits on what one application may ask for. Source: Entra's validation differences by supported account types.
+    fn push_limits(&mut self, keys: &BTreeSet<PermissionKey>) {
+        let apis = keys.iter().map(|key| &key.api).collect::<BTreeSet<_>>().len();
+        if apis > 50 || keys.len() > 400 {
+            self.push(Diagnostic::error("The application would ask for too much").at("apis").help(format!(
+                "Graph allows permissions of 50 APIs and 400 permissions in all; these are {apis} and {}.",
+                keys.len()
+            )));
+        }
+    }
+}
+
+/// Ids that the catalogue knows, where they hold; else unknown, and kept while the permissions stay the same.
+fn planned_ids(
+    keys: &BTreeSet<PermissionKey>,
+    before: Option<&ConnectorPermissionSet>,
+    cx: &Cx,
+) -> Computed<BTreeMap<String, String>> {
+    let ids_hold = cx.configured_services().is_none_or(Services::catalogue_ids_hold);
+    let id = |key: &PermissionKey| {
+        if is_guid(&key.value) {
+            return Some(key.value.clone());
+        }
+        let api = cx.catalog().api(&key.api).filter(|_| ids_hold)?;
+        api.find(key.kind, &key.value).ok().map(|permission| permission.id.clone())
+    };
+    let known: Option<BTreeMap<String, String>> = keys.iter().map(|key| Some((key.to_string(), id(key)?))).collect();
+    match (known, before) {
+        (Some(ids), _) => ids.into(),
+        (None, Some(before)) if before.permissions.known() == Some(&texts(keys)) => before.permission_ids.clone(),
+        (None, _) => Computed::Unknown,
+    }
+}
+
+/// Every permission that the application asks for, with its id.
+async fn requested(app: &Application, graph: &Graph, tenant: &str, cx: &Cx) -> Result<BTreeMap<PermissionKey, String>> {
+    let mut all = BTreeMap::new();
+    for api in &app.required_resource_access {
+        for access in &api.resource_access {
+            let kind = if access.kind == "Scope" { Kind::Delegated } else { Kind::Application };
+            let key = cx.apis()?.key_of(graph, tenant, cx.catalog(), &api.resource_app_id, kind, &access.id).await?;
+            all.insert(key, access.id.to_lowercase());
+        }
+    }
+    Ok(all)
+}
+
+/// One change of what an application asks for.
+struct Change<'a> {
+    desired: &'a BTreeSet<PermissionKey>,
+    /// Keys that may go. Anything else that the application asks for stays.
+    remove: &'a BTreeSet<String>,
+    /// Whether an entry that is not declared is an error: on the create of an exclusive set.
+    refuse_undeclared: bool,
+}
+
+/// Merges the change into a fresh read of the application and writes it where anything differs, under the application's lock.
+async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'_>, cx: &Cx) -> Result<()> {
+    let id = state.value.application_id.get()?.clone();
+    let _guard = cx.lock(&id).await?;
+    let Some(app) = graph.application(&id).await? else {
+        if change.desired.is_empty() {
+            return Ok(());
+        }
+        return Err(no_such_application(graph, &id).await?);
+    };
+    let present = requested(&app, graph, tenant, cx).await?;
+    if change.refuse_undeclared {
+        let undeclared: Vec<_> = present.keys().filter(|key| !change.desired.contains(key)).collect();
+        if !undeclared.is_empty() {
+            return Err(Diagnostic::error("The application already asks for permissions that are not declared")
+                .at("exclusive")
+                .help(format!("An exclusive set would withdraw these without the plan having shown it:\n{}", listed(undeclared)))
+                .help(format!("Declare them, import the set with the id `{id}` so that a plan shows what will change, or set `exclusive = false`."))
+                .into());
+        }
+    }
+    let mut ids = BTreeMap::new();
+    let mut wanted = present.clone();
+    wanted.retain(|key, _| change.desired.contains(key) || !change.remove.contains(&key.to_string()));
+    for key in change.desired {
+        let key_id = match present.get(key) {
+            Some(known) => known.clone(),
+            None => id_of(key, graph, tenant, cx).await?,
+        };
+        ids.insert(key.to_string(), key_id.clone());
+        wanted.insert(key.clone(), key_id);
+    }
+    if wanted != present {
+        // By the way this confirms that the application's creation is known to the state.
+        let tags: Vec<String> = app.tags.iter().filter(|tag| *tag != MARKER).cloned().collect();
+        let patch = ApplicationPatch {
+            required_resource_access: Some(to_graph(&wanted, cx)),
+            tags: (tags != app.tags).then_some(tags),
+            ..ApplicationPatch::default()
+        };
+        graph.update_application(&id, &patch).await?;
+    }
+    state.exists = true;
+    let was_there = |key: &String| present.keys().any(|present| present.to_string() == *key);
+    let declared = texts(change.desired);
+    state.private.added =
+        declared.iter().filter(|key| state.private.added.contains(*key) || !was_there(key)).cloned().collect();
+    state.private.declared = declared;
+    state.value.permission_ids = ids.into();
+    Ok(())
+}
+
+async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagnostics> {
+    let error = Diagnostic::error(format!("There is no application with the object id {id}")).at("application_id");
+    let Some(app) = graph.application_by_app_id(id).await? else {
+        return Ok(error.help("Use the `id` of an `m365_connector_app`.").into());
+    };
+    Ok(error
+        .help(format!(
+            "{id} is the client id of \"{}\"; its object id is {}. Use the `id` of an `m365_connector_app`.",
+            app.display_name, app.id
+        ))
+        .into())
+}
+
+async fn id_of(key: &PermissionKey, graph: &Graph, tenant: &str, cx: &Cx) -> Result<String> {
+    let ids_hold = cx.services()?.catalogue_ids_hold();
+    cx.apis()?.id_of(graph, tenant, cx.catalog(), ids_hold, key).await?.ok_or_else(|| {
+        Diagnostic::error(format!("The tenant has no permission {key}"))
+            .at("permissions")
+            .help("Its API's service principal is absent or does not offer the name. Check the name, or give the permission's id.")
+            .into()
+    })
+}
+
+fn to_graph(wanted: &BTreeMap<PermissionKey, String>, cx: &Cx) -> Vec<RequiredResourceAccess> {
+    let mut by_api: BTreeMap<String, Vec<ResourceAccess>> = BTreeMap::new();
+    for (key, id) in wanted {
+        let app_id = cx.catalog().api(&key.api).map_or_else(|| key.api.clone(), |api| api.app_id.clone());
+        let kind = if key.kind == Kind::Delegated { "Scope" } else { "Role" };
+        by_api.entry(app_id).or_default().push(ResourceAccess { id: id.clone(), kind: kind.to_owned() });
+    }
+    by_api
+        .into_iter()
+        .map(|(resource_app_id, resource_access)| RequiredResourceAccess { resource_app_id, resource_access })
+        .collect()
+}
+
+fn by_api<'a>(keys: impl IntoIterator<Item = &'a PermissionKey>) -> BTreeMap<String, ApiPermissions> {
+    let mut apis: BTreeMap<String, ApiPermissions> = BTreeMap::new();
+    for key in keys {
+        let api = apis.entry(key.api.clone()).or_default();
+        match key.kind {
+            Kind::Application => api.application.insert(key.value.clone()),
+            Kind::Delegated => api.delegated.insert(key.value.clone()),
+        };
+    }
+    apis
+}
