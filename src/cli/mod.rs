@@ -1,1 +1,59 @@
 //! The binary without Terraform: one file per subcommand.
+
+mod catalog;
+mod demo;
+mod sandbox;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Terraform and OpenTofu provider for security connectors to Microsoft 365.
+///
+/// The CLI starts this program by itself when a configuration uses the provider. Started by a person, it is the small tool
+/// below.
+#[derive(Parser)]
+#[command(version, name = "terraform-provider-m365")]
+struct Arguments {
+    /// Serve as a plugin for a debugger: prints the value of TF_REATTACH_PROVIDERS and runs until interrupted.
+    #[arg(long)]
+    debug: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a simulated tenant.
+    Sandbox(sandbox::Arguments),
+    /// Show the whole story against a simulated tenant: plan, apply, drift, repair, destroy.
+    Demo(demo::Arguments),
+    /// Look into the catalogue of connectors and permissions.
+    #[command(subcommand)]
+    Catalog(catalog::Command),
+}
+
+/// Runs what the arguments ask for.
+pub async fn run() -> Result<()> {
+    let arguments = Arguments::parse();
+    if arguments.debug {
+        return crate::protocol::debug(crate::provider::plugin(), |value| {
+            print(&format!("Provider started. Attach a CLI to it with:\n\n\texport TF_REATTACH_PROVIDERS='{value}'\n"));
+        })
+        .await;
+    }
+    match arguments.command {
+        Some(Command::Sandbox(arguments)) => sandbox::run(arguments).await,
+        Some(Command::Demo(arguments)) => demo::run(arguments).await,
+        Some(Command::Catalog(command)) => catalog::run(&command),
+        None => {
+            print(&Arguments::command().render_long_help().to_string());
+            Ok(())
+        }
+    }
+}
+
+/// A line for a person, or for a program that reads ours. A closed pipe is no failure.
+fn print(text: &str) {
+    use std::io::Write;
+    writeln!(anstream::stdout(), "{text}").ok();
+}

@@ -20,6 +20,7 @@ mod value;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Path, Result, Severity, Step};
 pub use dynamic::{Dynamic, Number, Refinement, Type};
+pub use json::from_json;
 pub use model::{configurable, forces_replacement, keeps_state, write_only};
 pub use plugin::Plugin;
 pub use resource::{Context, DataSource, Model, Provider, Resource, Stored, StoredOf};

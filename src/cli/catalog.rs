@@ -1,0 +1,54 @@
+//! `catalog`: connectors and permissions that the binary carries.
+
+use super::print;
+use crate::catalog::{Catalog, Kind, schema};
+use anyhow::{Context, Result, bail};
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// All connector profiles and APIs.
+    List,
+    /// One profile, or all permissions of one API.
+    Show {
+        /// Slug of a profile (`md-eco-m365-defender`) or name of an API (`microsoft_graph`).
+        name: String,
+    },
+    /// The JSON Schema of a profile file, for editors.
+    Schema,
+}
+
+pub(super) fn run(command: &Command) -> Result<()> {
+    let catalog = Catalog::built_in();
+    match command {
+        Command::Schema => print(&serde_json::to_string_pretty(&schema())?),
+        Command::List => {
+            print("Profiles:");
+            for profile in catalog.profiles().values() {
+                print(&format!("  {:<40} {} {}", profile.slug, profile.vendor, profile.title));
+            }
+            print("APIs:");
+            for api in catalog.api_keys().filter_map(|key| catalog.api(key)) {
+                print(&format!("  {:<40} {} ({})", api.key, api.display_name, api.app_id));
+            }
+        }
+        Command::Show { name } => show(catalog, name)?,
+    }
+    Ok(())
+}
+
+fn show(catalog: &Catalog, name: &str) -> Result<()> {
+    if let Some(profile) = catalog.profiles().get(name) {
+        print(&toml::to_string_pretty(profile).context("the profile cannot be shown")?);
+        return Ok(());
+    }
+    let Some(api) = catalog.api(name) else {
+        bail!("there is no profile and no API \"{name}\"; `catalog list` shows all")
+    };
+    print(&format!("{} ({})", api.display_name, api.app_id));
+    for kind in [Kind::Application, Kind::Delegated] {
+        for permission in api.permissions().filter(|one| one.kind == kind) {
+            print(&format!("  {}  {}", permission.id, api.key_of(permission)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! The socket that the CLI connects to, with or without TLS.
+
+use super::handshake::{Address, Environment};
+use anyhow::Context;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context as Task, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::Stream;
+use tonic::transport::server::Connected;
+
+#[cfg(windows)]
+use tokio::net::{TcpListener as Inner, TcpStream as Raw};
+#[cfg(unix)]
+use tokio::net::{UnixListener as Inner, UnixStream as Raw};
+
+/// A stalled handshake must not keep a connection for ever.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// A CLI that was killed tells nobody: without any connection for this long, nobody will come back.
+const ABANDONED: Duration = Duration::from_secs(10);
+/// Longest path that macOS binds.
+const LONGEST_PATH: usize = 103;
+
+/// A bound socket.
+pub(super) struct Listener {
+    inner: Inner,
+    address: Address,
+    /// Removed with the listener.
+    #[cfg(unix)]
+    folder: tempfile::TempDir,
+}
+
+impl Listener {
+    /// A socket in a folder of its own, which only this user may enter.
+    #[cfg(unix)]
+    pub(super) fn bind(environment: &Environment) -> anyhow::Result<Self> {
+        let preferred = environment.socket_folder.clone().unwrap_or_else(std::env::temp_dir);
+        let made = |parent: &std::path::Path| tempfile::Builder::new().prefix("tf-m365-").tempdir_in(parent);
+        let mut folder = made(&preferred)
+            .with_context(|| format!("no folder for the socket could be made in {}", preferred.display()))?;
+        if folder.path().join("s").as_os_str().len() > LONGEST_PATH {
+            folder = made(std::path::Path::new("/tmp")).context("no folder for the socket could be made in /tmp")?;
+        }
+        let path = folder.path().join("s");
+        let inner = Inner::bind(&path).context("the socket could not be bound")?;
+        let address = Address { network: "unix", place: path.to_string_lossy().into_owned() };
+        Ok(Self { inner, address, folder })
+    }
+
+    /// A port of the range that the CLI offers, on the loopback address.
+    #[cfg(windows)]
+    pub(super) fn bind(environment: &Environment) -> anyhow::Result<Self> {
+        let (first, last) = environment.ports;
+        let bound = (first..=last).find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
+        let listener = bound.context("no free port in the range that the CLI offers")?;
+        listener.set_nonblocking(true)?;
+        let address = Address { network: "tcp", place: listener.local_addr()?.to_string() };
+        Ok(Self { inner: Inner::from_std(listener)?, address })
+    }
+
+    pub(super) fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    /// The connections, each after its TLS handshake. Where `abandoned` is given it is set when there has been no connection for a
+    /// while after the first one.
+    pub(super) fn accept(self, tls: Option<TlsAcceptor>, abandoned: Option<watch::Sender<bool>>) -> Incoming {
+        let (send, receive) = mpsc::channel(8);
+        let open = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(async move {
+            #[cfg(unix)]
+            let _folder = self.folder;
+            loop {
+                let Ok((raw, _)) = self.inner.accept().await else { continue };
+                open.fetch_add(1, Ordering::SeqCst);
+                let place = Place { open: open.clone(), abandoned: abandoned.clone() };
+                let (tls, send) = (tls.clone(), send.clone());
+                tokio::spawn(async move {
+                    let io = match tls {
+                        None => Io::Plain(raw, place),
+                        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(raw)).await {
+                            Ok(Ok(stream)) => Io::Tls(Box::new(stream), place),
+                            Ok(Err(why)) => return tracing::error!(%why, "a TLS handshake failed"),
+                            Err(_) => return tracing::error!("a TLS handshake took too long"),
+                        },
+                    };
+                    send.send(Ok(io)).await.ok();
+                });
+            }
+        });
+        Incoming(receive)
+    }
+}
+
+/// Counts one connection, until dropped.
+pub(super) struct Place {
+    open: Arc<AtomicUsize>,
+    abandoned: Option<watch::Sender<bool>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.open.fetch_sub(1, Ordering::SeqCst) > 1 {
+            return;
+        }
+        let (open, Some(abandoned)) = (self.open.clone(), self.abandoned.clone()) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            tokio::time::sleep(ABANDONED).await;
+            if open.load(Ordering::SeqCst) == 0 {
+                abandoned.send_replace(true);
+            }
+        });
+    }
+}
+
+/// Connections as tonic wants them.
+pub(super) struct Incoming(mpsc::Receiver<io::Result<Io>>);
+
+impl Stream for Incoming {
+    type Item = io::Result<Io>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(task)
+    }
+}
+
+/// One connection.
+pub(super) enum Io {
+    Plain(Raw, #[expect(dead_code, reason = "counts while it lives")] Place),
+    Tls(Box<TlsStream<Raw>>, #[expect(dead_code, reason = "counts while it lives")] Place),
+}
+
+impl Connected for Io {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Io {
+    fn poll_read(self: Pin<&mut Self>, task: &mut Task<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream, _) => Pin::new(stream).poll_read(task, buffer),
+            Self::Tls(stream, _) => Pin::new(stream).poll_read(task, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(self: Pin<&mut Self>, task: &mut Task<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream, _) => Pin::new(stream).poll_write(task, bytes),
+            Self::Tls(stream, _) => Pin::new(stream).poll_write(task, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream, _) => Pin::new(stream).poll_flush(task),
+            Self::Tls(stream, _) => Pin::new(stream).poll_flush(task),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream, _) => Pin::new(stream).poll_shutdown(task),
+            Self::Tls(stream, _) => Pin::new(stream).poll_shutdown(task),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `$batch`: several requests in one. Source: Microsoft's documentation of JSON batching.
+
+use super::errors::Failure;
+use super::store::World;
+use super::{Call, Caller, Reply, directory};
+use axum::http::{HeaderMap, Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+const MOST: usize = 20;
+
+#[derive(Deserialize)]
+struct Batch {
+    requests: Vec<Part>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Part {
+    id: String,
+    method: String,
+    url: String,
+    #[serde(default)]
+    headers: Map<String, Value>,
+    body: Option<Value>,
+    #[serde(default)]
+    depends_on: Vec<String>,
+}
+
+pub(super) fn run(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -> Reply {
+    if call.method != Method::POST {
+        return Err(Failure::wrong_method());
+    }
+    let batch: Batch = serde_json::from_value(call.body.clone().unwrap_or_default())
+        .map_err(|why| Failure::bad_request(format!("Invalid batch payload format: {why}.")))?;
+    if batch.requests.len() > MOST {
+        return Err(Failure::bad_request(format!(
+            "Number of batch request steps exceeds the maximum value of {MOST}."
+        )));
+    }
+    let ids: BTreeSet<String> = batch.requests.iter().map(|part| part.id.to_lowercase()).collect();
+    if ids.len() != batch.requests.len() || ids.contains("") {
+        return Err(Failure::bad_request("Request Id values have to be given and unique, regardless of case."));
+    }
+    let (mut statuses, mut responses) = (BTreeMap::new(), Vec::new());
+    for part in batch.requests {
+        let failed =
+            part.depends_on.iter().any(|id| statuses.get(&id.to_lowercase()).is_none_or(|status| *status >= 400_u16));
+        let (status, body) =
+            if failed { (StatusCode::FAILED_DEPENDENCY, None) } else { one(world, tenant, caller, call, &part) };
+        statuses.insert(part.id.to_lowercase(), status.as_u16());
+        let mut response =
+            json!({ "id": part.id, "status": status.as_u16(), "headers": { "Content-Type": "application/json" } });
+        if let Some(body) = body {
+            response["body"] = body;
+        }
+        responses.push(response);
+    }
+    Ok((StatusCode::OK, Some(json!({ "responses": responses }))))
+}
+
+fn one(world: &mut World, tenant: &str, caller: &Caller, batch: &Call, part: &Part) -> (StatusCode, Option<Value>) {
+    let has_type = part.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"));
+    let (path, query) = part.url.split_once('?').unwrap_or((&part.url, ""));
+    let reply = match part.method.parse::<Method>() {
+        _ if part.body.is_some() && !has_type => {
+            Err(Failure::bad_request("A request with a body needs a Content-Type header."))
+        }
+        _ if part.url.contains("://") => Err(Failure::bad_request("The url of a batched request is relative.")),
+        Err(_) => Err(Failure::wrong_method()),
+        Ok(method) => {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &part.headers {
+                if let (Ok(name), Some(Ok(value))) =
+                    (name.parse::<axum::http::HeaderName>(), value.as_str().map(str::parse))
+                {
+                    headers.insert(name, value);
+                }
+            }
+            let path = format!("/{}", super::odata::unescape(path.trim_start_matches('/')));
+            let call = Call {
+                method,
+                path,
+                query: query.to_owned(),
+                headers,
+                body: part.body.clone(),
+                base: batch.base.clone(),
+            };
+            directory::handle(world, tenant, caller, &call)
+        }
+    };
+    reply.unwrap_or_else(|failure| failure.answer(world.now()))
+}

@@ -1,0 +1,532 @@
+//! Applications, service principals, deleted items and the organization: what Graph enforces about each.
+
+use super::errors::Failure;
+use super::odata::Options;
+use super::store::{MICROSOFT, Object, Tenant, World, id_of, new_id, text};
+use super::types::check;
+use super::{Call, Caller, Reply, grants};
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Properties of an application that only the service writes.
+const READ_ONLY: &[&str] = &[
+    "id",
+    "appId",
+    "createdDateTime",
+    "publisherDomain",
+    "deletedDateTime",
+    "createdByAppId",
+    "disabledByMicrosoftStatus",
+];
+/// Properties of a principal that a client may change.
+const PRINCIPAL_WRITABLE: &[&str] = &[
+    "accountEnabled",
+    "appRoleAssignmentRequired",
+    "tags",
+    "notes",
+    "description",
+    "notificationEmailAddresses",
+    "preferredSingleSignOnMode",
+    "loginUrl",
+];
+const AUDIENCES: &[&str] =
+    &["AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"];
+
+/// Answers one request to a tenant's directory.
+pub(super) fn handle(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -> Reply {
+    let segments: Vec<&str> = call.path.trim_matches('/').split('/').collect();
+    let (first, rest) = segments.split_first().unwrap_or((&"", &[]));
+    // `applications(appId='…')` names an object by an alternate key.
+    let (collection, key) = match first.split_once('(') {
+        Some((collection, key)) => {
+            (collection, Some(key.strip_suffix(')').ok_or_else(|| Failure::bad_request("The key is not closed."))?))
+        }
+        None => (*first, None),
+    };
+    world.tenant(tenant);
+    match (collection, key, rest) {
+        ("applications", None, []) => applications(world, tenant, caller, call),
+        ("applications", key, rest) => {
+            let (id, rest) = target(world.tenant(tenant), Entity::Application, key, rest, call)?;
+            application(world, tenant, caller, call, &id, rest)
+        }
+        ("servicePrincipals", None, []) => principals(world, tenant, caller, call),
+        ("servicePrincipals", key, rest) => {
+            let (id, rest) = target(world.tenant(tenant), Entity::Principal, key, rest, call)?;
+            principal(world, tenant, caller, call, &id, rest)
+        }
+        ("oauth2PermissionGrants", None, rest) => grants::permission_grants(world, tenant, caller, call, rest),
+        ("organization", None, []) => organization(world.tenant(tenant), caller, call),
+        ("directory", None, ["deletedItems", rest @ ..]) => deleted_items(world, tenant, caller, call, rest),
+        _ => Err(Failure::bad_request(format!("Resource not found for the segment '{collection}'."))),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Entity {
+    Application,
+    Principal,
+}
+
+/// Object id that a path names, by id or by alternate key, and what follows it.
+fn target<'a>(
+    tenant: &Tenant,
+    entity: Entity,
+    key: Option<&str>,
+    rest: &'a [&'a str],
+    call: &Call,
+) -> Result<(String, &'a [&'a str]), Failure> {
+    let Some(key) = key else {
+        let Some((id, rest)) = rest.split_first() else { return Err(Failure::wrong_method()) };
+        let there = if entity == Entity::Application {
+            tenant.applications.contains_key(*id)
+        } else {
+            tenant.principals.contains_key(*id)
+        };
+        return if there { Ok(((*id).to_owned(), rest)) } else { Err(Failure::no_such(id)) };
+    };
+    let (name, value) = key.split_once('=').ok_or_else(|| Failure::bad_request("The key has no name."))?;
+    let value = value
+        .strip_prefix('\'')
+        .and_then(|value| value.strip_suffix('\''))
+        .ok_or_else(|| Failure::bad_request("The key's value is not quoted."))?
+        .replace("''", "'");
+    let found = match (entity, name) {
+        (Entity::Application, "appId" | "uniqueName") => tenant.application_by(name, &value),
+        (Entity::Principal, "appId") => tenant.principal_by(name, &value),
+        _ => return Err(Failure::bad_request(format!("'{name}' is no alternate key of {}.", call.path))),
+    };
+    found.map(|found| (id_of(found), rest)).ok_or_else(|| Failure::no_such(&value))
+}
+
+impl Caller {
+    /// Whether one of these roles is held.
+    pub(super) fn needs(&self, any_of: &[&str]) -> Result<(), Failure> {
+        match self {
+            Self::Administrator => Ok(()),
+            Self::Application { roles, .. } if roles.iter().any(|role| any_of.contains(&role.as_str())) => Ok(()),
+            Self::Application { .. } => Err(Failure::denied()),
+        }
+    }
+
+    /// Whether the object may be written: with the broad role, or with the narrow one by its owner.
+    fn may_write(&self, owners: Option<&BTreeSet<String>>) -> Result<(), Failure> {
+        if self.needs(&["Application.ReadWrite.All"]).is_ok() {
+            return Ok(());
+        }
+        self.needs(&["Application.ReadWrite.OwnedBy"])?;
+        match self {
+            Self::Application { principal_id, .. } if owners.is_some_and(|owners| owners.contains(principal_id)) => {
+                Ok(())
+            }
+            _ => Err(Failure::denied()),
+        }
+    }
+}
+
+const READERS: &[&str] =
+    &["Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All"];
+
+/// The body as an object.
+pub(super) fn object(call: &Call) -> Result<Object, Failure> {
+    match &call.body {
+        Some(Value::Object(object)) => Ok(object.clone()),
+        _ => Err(Failure::bad_request("A JSON object is expected as the body.")),
+    }
+}
+
+fn applications(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -> Reply {
+    match call.method {
+        Method::GET => {
+            caller.needs(READERS)?;
+            let options = Options::read(call, "application", &["appId", "displayName", "uniqueName", "tags", "id"])?;
+            Ok((StatusCode::OK, Some(options.page(call, world.tenant(tenant).applications.values()))))
+        }
+        Method::POST => {
+            caller.needs(&["Application.ReadWrite.All", "Application.ReadWrite.OwnedBy"])?;
+            create_application(world, tenant, caller, object(call)?)
+        }
+        _ => Err(Failure::wrong_method()),
+    }
+}
+
+fn create_application(world: &mut World, tenant: &str, caller: &Caller, body: Object) -> Reply {
+    check_application(&body)?;
+    if text(&body, "displayName").is_empty() {
+        return Err(Failure::bad_request(
+            "Invalid value specified for property 'displayName' of resource 'Application'.",
+        ));
+    }
+    let now = world.now().to_string();
+    let directory = world.tenant(tenant);
+    unique_name_is_free(directory, &body)?;
+    let id = new_id();
+    let mut app = json!({
+        "id": id, "appId": new_id(), "createdDateTime": now, "deletedDateTime": null, "description": null, "notes": null, "uniqueName": null,
+        "publisherDomain": format!("{}.onmicrosoft.com", if tenant == super::TENANT { "contoso" } else { &tenant[..8] }),
+        "signInAudience": "AzureADandPersonalMicrosoftAccount", "serviceManagementReference": null, "tags": [], "identifierUris": [], "appRoles": [],
+        "requiredResourceAccess": [], "passwordCredentials": [], "keyCredentials": [], "servicePrincipalLockConfiguration": null,
+        "web": { "redirectUris": [] }, "spa": { "redirectUris": [] }, "publicClient": { "redirectUris": [] },
+    });
+    if let Value::Object(app) = &mut app {
+        app.extend(body);
+        directory.applications.insert(id.clone(), app.clone());
+    }
+    if let Caller::Application { principal_id, .. } = caller {
+        directory.owners.entry(id).or_default().insert(principal_id.clone());
+    }
+    Ok((StatusCode::CREATED, Some(app)))
+}
+
+fn unique_name_is_free(tenant: &Tenant, body: &Object) -> Result<(), Failure> {
+    let name = text(body, "uniqueName");
+    let taken = tenant
+        .applications
+        .values()
+        .chain(tenant.deleted_applications.values())
+        .any(|app| !name.is_empty() && text(app, "uniqueName") == name);
+    if taken {
+        Err(Failure::bad_request("Another object with the same value for property uniqueName already exists."))
+    } else {
+        Ok(())
+    }
+}
+
+/// Rules of an application's writable properties.
+fn check_application(body: &Object) -> Result<(), Failure> {
+    check("application", body)?;
+    let refuse = |property: &str| {
+        Err(Failure::bad_request(format!(
+            "Invalid value specified for property '{property}' of resource 'Application'."
+        )))
+    };
+    if let Some(property) = body.keys().find(|name| READ_ONLY.contains(&name.as_str())) {
+        return Err(Failure::bad_request(format!("Property '{property}' is read-only and cannot be set.")));
+    }
+    if body
+        .get("displayName")
+        .is_some_and(|name| name.as_str().is_none_or(|name| name.is_empty() || name.chars().count() > 256))
+    {
+        return refuse("displayName");
+    }
+    if body.get("signInAudience").is_some_and(|audience| !AUDIENCES.iter().any(|one| audience == one)) {
+        return refuse("signInAudience");
+    }
+    if body.get("passwordCredentials").is_some() {
+        return Err(Failure::bad_request("New password credentials must be generated with the service actions."));
+    }
+    if let Some(tags) = body.get("tags").and_then(Value::as_array) {
+        let unique: BTreeSet<_> = tags.iter().filter_map(Value::as_str).collect();
+        if unique.len() != tags.len() || unique.iter().any(|tag| tag.is_empty() || tag.len() > 256 || tag.contains(' '))
+        {
+            return refuse("tags");
+        }
+    }
+    check_redirect_uris(body)?;
+    check_requested(body)
+}
+
+fn check_redirect_uris(body: &Object) -> Result<(), Failure> {
+    for platform in ["web", "spa"] {
+        let uris = body
+            .get(platform)
+            .and_then(|platform| platform.get("redirectUris"))
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        for uri in uris.filter_map(Value::as_str) {
+            let loopback = ["http://localhost", "http://127.0.0.1"].iter().any(|start| uri.starts_with(start));
+            if !uri.starts_with("https://") && !loopback {
+                return Err(Failure::bad_request(format!(
+                    "Invalid value specified for property '{platform}.redirectUris': '{uri}' must start with HTTPS or http://localhost."
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_requested(body: &Object) -> Result<(), Failure> {
+    let Some(list) = body.get("requiredResourceAccess").and_then(Value::as_array) else { return Ok(()) };
+    let (mut apis, mut count) = (BTreeSet::new(), 0);
+    for api in list.iter().filter_map(Value::as_object) {
+        if !apis.insert(text(api, "resourceAppId")) || text(api, "resourceAppId").is_empty() {
+            return Err(Failure::bad_request("Duplicate or missing resourceAppId in requiredResourceAccess."));
+        }
+        let mut seen = BTreeSet::new();
+        for access in
+            api.get("resourceAccess").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
+        {
+            count += 1;
+            if !["Role", "Scope"].contains(&text(access, "type"))
+                || !seen.insert((text(access, "type"), text(access, "id")))
+                || text(access, "id").is_empty()
+            {
+                return Err(Failure::bad_request("Invalid or duplicate resourceAccess in requiredResourceAccess."));
+            }
+        }
+    }
+    if apis.len() > 50 || count > 400 {
+        return Err(Failure::bad_request("The maximum number of requiredResourceAccess entries is exceeded."));
+    }
+    Ok(())
+}
+
+fn application(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id: &str, rest: &[&str]) -> Reply {
+    let now = world.now().to_string();
+    let directory = world.tenant(tenant);
+    match (&call.method, rest) {
+        (&Method::GET, []) => {
+            caller.needs(READERS)?;
+            let options = Options::read(call, "application", &[])?;
+            Ok((StatusCode::OK, directory.applications.get(id).map(|app| options.project(app))))
+        }
+        (&Method::PATCH, []) => {
+            caller.may_write(directory.owners.get(id))?;
+            let body = object(call)?;
+            check_application(&body)?;
+            let Some(app) = directory.applications.get(id) else { return Err(Failure::no_such(id)) };
+            if body.contains_key("uniqueName") && text(app, "uniqueName") != text(&body, "uniqueName") {
+                if !text(app, "uniqueName").is_empty() {
+                    return Err(Failure::bad_request("Property 'uniqueName' cannot be changed once it is set."));
+                }
+                unique_name_is_free(directory, &body)?;
+            }
+            if let Some(app) = directory.applications.get_mut(id) {
+                app.extend(body);
+            }
+            Ok((StatusCode::NO_CONTENT, None))
+        }
+        (&Method::DELETE, []) => {
+            caller.may_write(directory.owners.get(id))?;
+            let Some(mut app) = directory.applications.remove(id) else { return Err(Failure::no_such(id)) };
+            if let Some(principal) = directory.principal_by("appId", text(&app, "appId")).map(id_of) {
+                delete_principal(directory, &principal, &now);
+            }
+            app.insert("deletedDateTime".to_owned(), now.into());
+            directory.deleted_applications.insert(id.to_owned(), app);
+            Ok((StatusCode::NO_CONTENT, None))
+        }
+        (_, ["owners", rest @ ..]) => owners(directory, caller, call, id, rest),
+        (_, []) => Err(Failure::wrong_method()),
+        (_, [segment, ..]) => Err(Failure::bad_request(format!("Resource not found for the segment '{segment}'."))),
+    }
+}
+
+fn owners(tenant: &mut Tenant, caller: &Caller, call: &Call, id: &str, rest: &[&str]) -> Reply {
+    match (&call.method, rest) {
+        (&Method::GET, []) => {
+            caller.needs(READERS)?;
+            let all: Vec<_> = tenant
+                .owners
+                .get(id)
+                .into_iter()
+                .flatten()
+                .map(|owner| json!({ "@odata.type": "#microsoft.graph.servicePrincipal", "id": owner }))
+                .collect();
+            Ok((StatusCode::OK, Some(json!({ "value": all }))))
+        }
+        (&Method::POST, ["$ref"]) => {
+            caller.may_write(tenant.owners.get(id))?;
+            let body = object(call)?;
+            let owner = text(&body, "@odata.id").rsplit('/').next().unwrap_or_default().to_owned();
+            if owner.is_empty() {
+                return Err(Failure::bad_request("A reference needs '@odata.id'."));
+            }
+            if !tenant.owners.entry(id.to_owned()).or_default().insert(owner) {
+                return Err(Failure::bad_request(
+                    "One or more added object references already exist for the following modified properties: 'owners'.",
+                ));
+            }
+            Ok((StatusCode::NO_CONTENT, None))
+        }
+        (&Method::DELETE, [owner, "$ref"]) => {
+            caller.may_write(tenant.owners.get(id))?;
+            let removed = tenant.owners.get_mut(id).is_some_and(|owners| owners.remove(*owner));
+            if removed { Ok((StatusCode::NO_CONTENT, None)) } else { Err(Failure::no_such(owner)) }
+        }
+        _ => Err(Failure::wrong_method()),
+    }
+}
+
+fn principals(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -> Reply {
+    match call.method {
+        Method::GET => {
+            caller.needs(READERS)?;
+            let options = Options::read(
+                call,
+                "servicePrincipal",
+                &["appId", "displayName", "appOwnerOrganizationId", "tags", "id"],
+            )?;
+            Ok((StatusCode::OK, Some(options.page(call, world.tenant(tenant).principals.values()))))
+        }
+        Method::POST => {
+            caller.needs(&["Application.ReadWrite.All", "Application.ReadWrite.OwnedBy"])?;
+            create_principal(world, tenant, caller, &object(call)?)
+        }
+        _ => Err(Failure::wrong_method()),
+    }
+}
+
+fn create_principal(world: &mut World, tenant: &str, caller: &Caller, body: &Object) -> Reply {
+    check("servicePrincipal", body)?;
+    let app_id = text(body, "appId").to_owned();
+    if app_id.is_empty() {
+        return Err(Failure::bad_request(
+            "Invalid value specified for property 'appId' of resource 'ServicePrincipal'.",
+        ));
+    }
+    if let Some(property) = body.keys().find(|name| *name != "appId" && !PRINCIPAL_WRITABLE.contains(&name.as_str())) {
+        return Err(Failure::bad_request(format!("Property '{property}' is read-only and cannot be set.")));
+    }
+    let directory = world.tenant(tenant);
+    if directory.principal_by("appId", &app_id).is_some() {
+        return Err(Failure::conflict(format!(
+            "The service principal cannot be created, updated, or restored because the service principal name {app_id} is already in use."
+        )));
+    }
+    let invalid = || {
+        Failure::bad_request(format!(
+            "The appId '{app_id}' of the service principal does not reference a valid application object."
+        ))
+    };
+    if !directory.unlicensed.contains(&app_id)
+        && let Some(made) = directory.add_first_party(&app_id)
+    {
+        return Ok((StatusCode::CREATED, Some(Value::Object(made.clone()))));
+    }
+    let Some((home, app)) = world.home_of(&app_id) else { return Err(invalid()) };
+    let (owner, app) = (home.id.clone(), app.clone());
+    if owner != tenant.to_lowercase() {
+        // A foreign application has to be multi-tenant, and the narrow role is not enough for it.
+        caller.needs(&["Application.ReadWrite.All"])?;
+        if text(&app, "signInAudience") == "AzureADMyOrg" {
+            return Err(invalid());
+        }
+    }
+    let id = new_id();
+    let mut made = json!({
+        "id": id, "appId": app_id, "displayName": text(&app, "displayName"), "appDisplayName": text(&app, "displayName"), "accountEnabled": true,
+        "appRoleAssignmentRequired": false, "appOwnerOrganizationId": owner, "servicePrincipalType": "Application", "tags": [], "deletedDateTime": null,
+        "appRoles": app.get("appRoles").cloned().unwrap_or(json!([])), "oauth2PermissionScopes": [], "passwordCredentials": [], "keyCredentials": [],
+        "signInAudience": text(&app, "signInAudience"), "servicePrincipalNames": [app_id],
+    });
+    if let Value::Object(made) = &mut made {
+        made.extend(body.clone());
+        world.tenant(tenant).principals.insert(id, made.clone());
+    }
+    Ok((StatusCode::CREATED, Some(made)))
+}
+
+fn principal(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id: &str, rest: &[&str]) -> Reply {
+    let now = world.now().to_string();
+    match (&call.method, rest) {
+        (&Method::GET, []) => {
+            caller.needs(READERS)?;
+            let options = Options::read(call, "servicePrincipal", &[])?;
+            Ok((StatusCode::OK, world.tenant(tenant).principals.get(id).map(|principal| options.project(principal))))
+        }
+        (&Method::PATCH | &Method::DELETE, []) => {
+            let directory = world.tenant(tenant);
+            let Some(principal) = directory.principals.get(id) else { return Err(Failure::no_such(id)) };
+            if text(principal, "appOwnerOrganizationId") == MICROSOFT {
+                return Err(Failure::denied());
+            }
+            let app = directory.application_by("appId", text(principal, "appId")).map(id_of);
+            caller.may_write(app.and_then(|app| directory.owners.get(&app)))?;
+            if call.method == Method::DELETE {
+                delete_principal(directory, id, &now);
+                return Ok((StatusCode::NO_CONTENT, None));
+            }
+            let body = object(call)?;
+            check("servicePrincipal", &body)?;
+            if let Some(property) = body.keys().find(|name| !PRINCIPAL_WRITABLE.contains(&name.as_str())) {
+                return Err(Failure::bad_request(format!("Property '{property}' is read-only and cannot be set.")));
+            }
+            if let Some(principal) = directory.principals.get_mut(id) {
+                principal.extend(body);
+            }
+            Ok((StatusCode::NO_CONTENT, None))
+        }
+        (_, ["appRoleAssignments" | "appRoleAssignedTo" | "oauth2PermissionGrants", ..]) => {
+            grants::of_principal(world, tenant, caller, call, id, rest)
+        }
+        (_, []) => Err(Failure::wrong_method()),
+        (_, [segment, ..]) => Err(Failure::bad_request(format!("Resource not found for the segment '{segment}'."))),
+    }
+}
+
+/// Into the deleted items. What it was granted is lost: a restored principal has to be granted to again.
+fn delete_principal(tenant: &mut Tenant, id: &str, now: &str) {
+    if let Some(mut principal) = tenant.principals.remove(id) {
+        tenant.drop_grants_of(id);
+        principal.insert("deletedDateTime".to_owned(), now.into());
+        tenant.deleted_principals.insert(id.to_owned(), principal);
+    }
+}
+
+fn deleted_items(world: &mut World, tenant: &str, caller: &Caller, call: &Call, rest: &[&str]) -> Reply {
+    let directory = world.tenant(tenant);
+    let find = |directory: &Tenant, id: &str| {
+        directory.deleted_applications.get(id).or_else(|| directory.deleted_principals.get(id)).cloned()
+    };
+    match (&call.method, rest) {
+        (&Method::GET, ["microsoft.graph.application"]) => {
+            caller.needs(READERS)?;
+            let options = Options::read(call, "application", &["appId", "displayName", "id"])?;
+            Ok((StatusCode::OK, Some(options.page(call, directory.deleted_applications.values()))))
+        }
+        (&Method::GET, ["microsoft.graph.servicePrincipal"]) => {
+            caller.needs(READERS)?;
+            let options = Options::read(call, "servicePrincipal", &["appId", "displayName", "id"])?;
+            Ok((StatusCode::OK, Some(options.page(call, directory.deleted_principals.values()))))
+        }
+        (&Method::GET, [id]) => {
+            caller.needs(READERS)?;
+            find(directory, id)
+                .map(|found| (StatusCode::OK, Some(Value::Object(found))))
+                .ok_or_else(|| Failure::no_such(id))
+        }
+        (&Method::POST, [id, "restore"]) => {
+            caller.may_write(directory.owners.get(*id))?;
+            let Some(mut found) = find(directory, id) else { return Err(Failure::no_such(id)) };
+            found.insert("deletedDateTime".to_owned(), Value::Null);
+            if directory.deleted_applications.remove(*id).is_some() {
+                directory.applications.insert((*id).to_owned(), found.clone());
+            } else {
+                if directory.application_by("appId", text(&found, "appId")).is_none()
+                    && text(&found, "appOwnerOrganizationId") == directory.id
+                {
+                    return Err(Failure::bad_request(
+                        "The application of the service principal has to be restored first.",
+                    ));
+                }
+                directory.deleted_principals.remove(*id);
+                directory.principals.insert((*id).to_owned(), found.clone());
+            }
+            Ok((StatusCode::OK, Some(Value::Object(found))))
+        }
+        (&Method::DELETE, [id]) => {
+            caller.may_write(directory.owners.get(*id).or_else(|| directory.deleted_principals.get(*id).and(None)))?;
+            let gone = directory.deleted_applications.remove(*id).or_else(|| directory.deleted_principals.remove(*id));
+            gone.map(|_| (StatusCode::NO_CONTENT, None)).ok_or_else(|| Failure::no_such(id))
+        }
+        _ => Err(Failure::wrong_method()),
+    }
+}
+
+fn organization(tenant: &Tenant, caller: &Caller, call: &Call) -> Reply {
+    if call.method != Method::GET {
+        return Err(Failure::wrong_method());
+    }
+    caller.needs(&["Organization.Read.All", "Organization.ReadWrite.All", "Directory.Read.All"])?;
+    let options = Options::read(call, "organization", &[])?;
+    let name = if tenant.id == super::TENANT { "contoso".to_owned() } else { tenant.id.chars().take(8).collect() };
+    let organization = json!({
+        "id": tenant.id, "displayName": name, "countryLetterCode": "CH", "tenantType": "AAD", "assignedPlans": [],
+        "verifiedDomains": [{ "name": format!("{name}.onmicrosoft.com"), "isDefault": true, "isInitial": true, "type": "Managed", "capabilities": "Email" }],
+    });
+    let object = organization.as_object().cloned().unwrap_or_default();
+    Ok((StatusCode::OK, Some(options.page(call, std::iter::once(&object)))))
+}

@@ -1,0 +1,64 @@
+//! Graph's error bodies. Source: Microsoft's documentation of Graph's error responses.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+/// A refusal.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl Failure {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Request_BadRequest", message)
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Request_ResourceNotFound", message)
+    }
+
+    /// The text that a missing object gets.
+    pub(super) fn no_such(id: &str) -> Self {
+        Self::not_found(format!(
+            "Resource '{id}' does not exist or one of its queried reference-property objects are not present."
+        ))
+    }
+
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "Request_MultipleObjectsWithSameKeyValue", message)
+    }
+
+    pub(super) fn denied() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "Authorization_RequestDenied",
+            "Insufficient privileges to complete the operation.",
+        )
+    }
+
+    pub(super) fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
+    }
+
+    pub(super) fn wrong_method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Request_BadRequest",
+            "Specified HTTP method is not allowed for the request target.",
+        )
+    }
+
+    pub(super) fn answer(self, now: jiff::Timestamp) -> (StatusCode, Option<Value>) {
+        let id = uuid::Uuid::new_v4().to_string();
+        let date = now.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        let body = json!({ "error": { "code": self.code, "message": self.message, "innerError": { "date": date, "request-id": id, "client-request-id": id } } });
+        (self.status, Some(body))
+    }
+}

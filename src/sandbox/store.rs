@@ -1,0 +1,184 @@
+//! What the simulated cloud holds: tenants with their directories, a clock that can be set, and the log of requests.
+
+use super::{CLIENT, SECRET, TENANT};
+use crate::catalog::{Catalog, Kind};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) type Object = Map<String, Value>;
+
+/// The tenant that owns Microsoft's own applications.
+pub(super) const MICROSOFT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
+/// Client id of Microsoft Graph.
+pub(super) const GRAPH: &str = "00000003-0000-0000-c000-000000000000";
+
+/// What the development identity holds of Microsoft Graph: all that a provider may need.
+const ROLES: &[&str] = &[
+    "Application.ReadWrite.All",
+    "AppRoleAssignment.ReadWrite.All",
+    "DelegatedPermissionGrant.ReadWrite.All",
+    "Directory.Read.All",
+    "Organization.Read.All",
+    "Policy.Read.All",
+];
+
+pub(super) struct World {
+    pub tenants: BTreeMap<String, Tenant>,
+    offset: SignedDuration,
+    requests: Vec<Value>,
+    /// Signs tokens; new for each process.
+    pub signing_key: String,
+}
+
+/// One tenant's directory.
+#[derive(Default)]
+pub(super) struct Tenant {
+    pub id: String,
+    pub applications: BTreeMap<String, Object>,
+    pub principals: BTreeMap<String, Object>,
+    pub assignments: BTreeMap<String, Object>,
+    pub grants: BTreeMap<String, Object>,
+    pub deleted_applications: BTreeMap<String, Object>,
+    pub deleted_principals: BTreeMap<String, Object>,
+    /// Owners of applications, by application.
+    pub owners: BTreeMap<String, BTreeSet<String>>,
+    /// Secrets by client id.
+    pub secrets: BTreeMap<String, Vec<String>>,
+    /// Microsoft's APIs that this tenant may not have.
+    pub unlicensed: BTreeSet<String>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let mut world = Self {
+            tenants: BTreeMap::new(),
+            offset: SignedDuration::ZERO,
+            requests: Vec::new(),
+            signing_key: uuid::Uuid::new_v4().to_string(),
+        };
+        world.tenant(TENANT);
+        world
+    }
+
+    /// The simulated present, in whole seconds as Graph's dates are.
+    pub(super) fn now(&self) -> Timestamp {
+        let now = Timestamp::now().checked_add(self.offset).unwrap_or_else(|_| Timestamp::now());
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
+    }
+
+    pub(super) fn set_now(&mut self, now: Timestamp) {
+        self.offset = now.duration_since(Timestamp::now());
+    }
+
+    /// A tenant; made when it is first asked for, since every GUID is one.
+    pub(super) fn tenant(&mut self, id: &str) -> &mut Tenant {
+        let now = self.now();
+        self.tenants.entry(id.to_lowercase()).or_insert_with(|| Tenant::seeded(&id.to_lowercase(), now))
+    }
+
+    pub(super) fn log(&mut self, method: &str, path: &str, status: u16) {
+        self.requests.push(json!({ "method": method, "path": path, "status": status }));
+    }
+
+    pub(super) fn requests(&self) -> &[Value] {
+        &self.requests
+    }
+
+    pub(super) fn clear_requests(&mut self) {
+        self.requests.clear();
+    }
+
+    /// The tenant in which the application with this client id lives.
+    pub(super) fn home_of(&self, app_id: &str) -> Option<(&Tenant, &Object)> {
+        self.tenants.values().find_map(|tenant| tenant.application_by("appId", app_id).map(|app| (tenant, app)))
+    }
+}
+
+pub(super) fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+impl Tenant {
+    fn seeded(id: &str, now: Timestamp) -> Self {
+        let mut tenant = Self { id: id.to_owned(), ..Self::default() };
+        for key in Catalog::built_in().api_keys() {
+            tenant.add_first_party(key);
+        }
+        let app = json!({
+            "id": new_id(), "appId": CLIENT, "displayName": "Sandbox operator", "signInAudience": "AzureADMultipleOrgs", "tags": [],
+            "createdDateTime": now.to_string(), "requiredResourceAccess": [], "passwordCredentials": [], "keyCredentials": [],
+        });
+        let principal = json!({
+            "id": new_id(), "appId": CLIENT, "displayName": "Sandbox operator", "appDisplayName": "Sandbox operator", "accountEnabled": true,
+            "appRoleAssignmentRequired": false, "appOwnerOrganizationId": id, "servicePrincipalType": "Application", "tags": [],
+            "appRoles": [], "oauth2PermissionScopes": [],
+        });
+        let (Value::Object(app), Value::Object(principal)) = (app, principal) else { return tenant };
+        let operator = id_of(&principal);
+        tenant.applications.insert(id_of(&app), app);
+        tenant.principals.insert(operator.clone(), principal);
+        tenant.secrets.insert(CLIENT.to_owned(), vec![SECRET.to_owned()]);
+        tenant.grant_roles(&operator);
+        tenant
+    }
+
+    fn grant_roles(&mut self, operator: &str) {
+        let Some(graph) = self.principal_by("appId", GRAPH).map(id_of) else { return };
+        let Some(api) = Catalog::built_in().api(GRAPH) else { return };
+        for role in ROLES.iter().filter_map(|role| api.find(Kind::Application, role).ok()) {
+            let id = new_id();
+            let assignment = json!({
+                "id": id, "appRoleId": role.id, "principalId": operator, "principalType": "ServicePrincipal", "resourceId": graph,
+                "resourceDisplayName": "Microsoft Graph", "principalDisplayName": "Sandbox operator",
+            });
+            if let Value::Object(assignment) = assignment {
+                self.assignments.insert(id, assignment);
+            }
+        }
+    }
+
+    /// The principal of one of Microsoft's APIs, with everything that it offers.
+    pub(super) fn add_first_party(&mut self, named: &str) -> Option<&Object> {
+        let api = Catalog::built_in().api(named)?;
+        let id = new_id();
+        let of_kind = |kind: Kind| api.permissions().filter(move |one| one.kind == kind);
+        let roles: Vec<_> = of_kind(Kind::Application)
+            .map(|one| json!({ "id": one.id, "value": one.value, "displayName": one.value, "description": one.value, "allowedMemberTypes": ["Application"], "isEnabled": one.enabled, "origin": "Application" }))
+            .collect();
+        let scopes: Vec<_> = of_kind(Kind::Delegated)
+            .map(|one| json!({ "id": one.id, "value": one.value, "isEnabled": one.enabled, "type": if one.admin_consent_required == Some(true) { "Admin" } else { "User" } }))
+            .collect();
+        let principal = json!({
+            "id": id, "appId": api.app_id, "displayName": api.display_name, "appDisplayName": api.display_name, "accountEnabled": true,
+            "appRoleAssignmentRequired": false, "appOwnerOrganizationId": MICROSOFT, "servicePrincipalType": "Application", "tags": [],
+            "appRoles": roles, "oauth2PermissionScopes": scopes,
+        });
+        let Value::Object(principal) = principal else { return None };
+        self.principals.insert(id.clone(), principal);
+        self.principals.get(&id)
+    }
+
+    pub(super) fn application_by(&self, property: &str, value: &str) -> Option<&Object> {
+        self.applications.values().find(|app| text(app, property) == value)
+    }
+
+    pub(super) fn principal_by(&self, property: &str, value: &str) -> Option<&Object> {
+        self.principals.values().find(|principal| text(principal, property) == value)
+    }
+
+    /// Forgets what a principal held and what others held of it.
+    pub(super) fn drop_grants_of(&mut self, principal: &str) {
+        self.assignments.retain(|_, one| text(one, "principalId") != principal && text(one, "resourceId") != principal);
+        self.grants.retain(|_, one| text(one, "clientId") != principal && text(one, "resourceId") != principal);
+    }
+}
+
+/// A text property; empty where there is none.
+pub(super) fn text<'a>(object: &'a Object, property: &str) -> &'a str {
+    object.get(property).and_then(Value::as_str).unwrap_or_default()
+}
+
+pub(super) fn id_of(object: &Object) -> String {
+    text(object, "id").to_owned()
+}
