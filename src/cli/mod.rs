@@ -3,6 +3,7 @@
 mod catalog;
 mod demo;
 mod sandbox;
+pub mod terraform;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};

@@ -24,7 +24,7 @@ fn object(schema: &Schema, config: &Dynamic, at: &Path, found: &mut Vec<Diagnost
         match (&attribute.shape, &value) {
             (Shape::Object(inner), _) => object(inner, &value, &at, found),
             (Shape::ObjectMap(inner), Dynamic::Map(items)) => {
-                items.iter().for_each(|(key, item)| object(inner, item, &at.then(Step::Key(key.clone())), found))
+                items.iter().for_each(|(key, item)| object(inner, item, &at.then(Step::Key(key.clone())), found));
             }
             (Shape::ObjectList(inner), Dynamic::List(items)) => {
                 items
@@ -45,20 +45,20 @@ fn apply(rule: &Check, value: &Dynamic, at: &Path, found: &mut Vec<Diagnostic>) 
         }
         (Check::Each(rules), Dynamic::Map(items)) => {
             items.iter().for_each(|(key, item)| {
-                rules.iter().for_each(|rule| apply(rule, item, &at.then(Step::Key(key.clone())), found))
+                rules.iter().for_each(|rule| apply(rule, item, &at.then(Step::Key(key.clone())), found));
             });
         }
         (Check::Length(least, most), Dynamic::String(_) | Dynamic::List(_) | Dynamic::Map(_)) => {
-            length(*least, *most, value, at, found)
+            length(*least, *most, value, at, found);
         }
-        (Check::Pattern(pattern), Dynamic::String(text)) => {
-            if !Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text)) {
-                found.push(
-                    Diagnostic::error(format!("`{at}` has the wrong form"))
-                        .at(at.clone())
-                        .help(format!("\"{text}\" does not match the pattern `{pattern}`.")),
-                );
-            }
+        (Check::Pattern(pattern), Dynamic::String(text))
+            if !Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text)) =>
+        {
+            found.push(
+                Diagnostic::error(format!("`{at}` has the wrong form"))
+                    .at(at.clone())
+                    .help(format!("\"{text}\" does not match the pattern `{pattern}`.")),
+            );
         }
         (Check::OneOf(choices), Dynamic::String(text)) if !choices.contains(text) => {
             let all = choices.iter().map(|choice| format!("\"{choice}\"")).collect::<Vec<_>>().join(", ");

@@ -354,6 +354,7 @@ pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     text.unwrap_or_else(|| "a part of the program panicked".to_owned())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "passed to map_err by name")]
 fn does_not_fit(why: CodecError) -> Diagnostics {
     Diagnostic::bug(format!("a value does not fit its schema: {why}")).into()
 }

@@ -242,6 +242,7 @@ trait Told: Default {
 macro_rules! told {
     ($($module:ident),* $(,)?) => {$(
         impl Told for wire::$module::Response {
+            #[allow(clippy::needless_update, reason = "some have no other field")]
             fn told(found: Vec<Diagnostic>) -> Self {
                 Self { diagnostics: diagnostics(found), ..Default::default() }
             }

@@ -239,7 +239,7 @@ impl Resource for ConnectorApp {
         match prior.value.service_principal_id.known() {
             None => {
                 state.value.service_principal_id =
-                    state.value.make_principal(&graph, prior.value.client_id.get()?).await?.id.into()
+                    state.value.make_principal(&graph, prior.value.client_id.get()?).await?.id.into();
             }
             Some(principal) => {
                 if let Some(patch) = state.value.principal_difference(&prior.value) {
@@ -334,7 +334,7 @@ impl ConnectorApp {
             }
             // An application without one, such as an imported one, may be given one: Graph lets it be set once.
             Some(before) if before.unique_name.known().is_some() && before.unique_name != self.unique_name => {
-                cx.requires_replacement("unique_name")
+                cx.requires_replacement("unique_name");
             }
             _ => {}
         }

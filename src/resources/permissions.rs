@@ -54,7 +54,8 @@ pub(crate) fn resolve_all<'a>(
     found.into_result().map(|()| keys)
 }
 
-/// The same of `apis`, whose names come without API and kind: each fault at its own path.
+/// The same of `apis`, whose names come without API and kind. Each fault is at the API's entry: the CLIs find the source line of an
+/// attribute or of its element, but of nothing below that.
 pub(crate) fn resolve_apis(
     apis: &BTreeMap<String, super::connector_permission_set::ApiPermissions>,
     catalog: &Catalog,
@@ -62,17 +63,15 @@ pub(crate) fn resolve_apis(
     let (mut keys, mut found) = (BTreeSet::new(), Diagnostics::default());
     for (api, permissions) in apis {
         let at = Path::attribute("apis").then(Step::Key(api.clone()));
-        for (kind, names, attribute) in [
-            (Kind::Application, &permissions.application, "application"),
-            (Kind::Delegated, &permissions.delegated, "delegated"),
-        ] {
+        for (kind, names) in [(Kind::Application, &permissions.application), (Kind::Delegated, &permissions.delegated)]
+        {
             for name in names {
                 let key = PermissionKey { api: api.clone(), kind, value: name.clone() };
                 match check(&key, catalog) {
                     Ok(()) => {
                         keys.insert(catalog.canonical(&key));
                     }
-                    Err(why) => found.push(why.at(at.then(Step::Attribute(attribute.to_owned())))),
+                    Err(why) => found.push(why.at(at.clone())),
                 }
             }
         }

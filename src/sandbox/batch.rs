@@ -3,7 +3,7 @@
 use super::errors::Failure;
 use super::store::World;
 use super::{Call, Caller, Reply, directory};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,23 +70,9 @@ fn one(world: &mut World, tenant: &str, caller: &Caller, batch: &Call, part: &Pa
         _ if part.url.contains("://") => Err(Failure::bad_request("The url of a batched request is relative.")),
         Err(_) => Err(Failure::wrong_method()),
         Ok(method) => {
-            let mut headers = HeaderMap::new();
-            for (name, value) in &part.headers {
-                if let (Ok(name), Some(Ok(value))) =
-                    (name.parse::<axum::http::HeaderName>(), value.as_str().map(str::parse))
-                {
-                    headers.insert(name, value);
-                }
-            }
             let path = format!("/{}", super::odata::unescape(path.trim_start_matches('/')));
-            let call = Call {
-                method,
-                path,
-                query: query.to_owned(),
-                headers,
-                body: part.body.clone(),
-                base: batch.base.clone(),
-            };
+            let call =
+                Call { method, path, query: query.to_owned(), body: part.body.clone(), base: batch.base.clone() };
             directory::handle(world, tenant, caller, &call)
         }
     };

@@ -181,6 +181,6 @@ pub(super) fn caller(world: &mut World, headers: &HeaderMap) -> Result<(String, 
     if decoded.claims.exp <= world.now().as_second() {
         return Err(Failure::unauthenticated("Lifetime validation failed, the token is expired."));
     }
-    let Claims { tid, appid, oid, roles, .. } = decoded.claims;
-    Ok((tid, Caller::Application { client_id: appid, principal_id: oid, roles }))
+    let Claims { tid, oid, roles, .. } = decoded.claims;
+    Ok((tid, Caller::Application { principal_id: oid, roles }))
 }

@@ -113,7 +113,6 @@ struct Call {
     /// Behind `/v1.0`, without the query.
     path: String,
     query: String,
-    headers: HeaderMap,
     body: Option<Value>,
     /// Base URL up to and including `/v1.0`.
     base: String,
@@ -127,7 +126,7 @@ enum Caller {
     /// Anybody at the control endpoint.
     Administrator,
     /// The holder of a token.
-    Application { client_id: String, principal_id: String, roles: Vec<String> },
+    Application { principal_id: String, roles: Vec<String> },
 }
 
 async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
@@ -176,7 +175,7 @@ fn route(
         && let Some((tenant, inner)) = rest.split_once("/v1.0")
     {
         let base = format!("{}/control/tenants/{tenant}/v1.0", shared.base);
-        return graph(world, tenant, &Caller::Administrator, method, inner, uri, headers, body, base);
+        return graph(world, tenant, &Caller::Administrator, method, inner, uri, body, base);
     }
     if let Some(rest) = path.strip_prefix("/control/") {
         return control::answer(world, method, rest, body);
@@ -184,7 +183,7 @@ fn route(
     if let Some(inner) = path.strip_prefix("/graph/v1.0") {
         let base = format!("{}/graph/v1.0", shared.base);
         return match login::caller(world, headers) {
-            Ok((tenant, caller)) => graph(world, &tenant, &caller, method, inner, uri, headers, body, base),
+            Ok((tenant, caller)) => graph(world, &tenant, &caller, method, inner, uri, body, base),
             Err(failure) => failure.answer(world.now()),
         };
     }
@@ -199,7 +198,6 @@ fn graph(
     method: &Method,
     path: &str,
     uri: &Uri,
-    headers: &HeaderMap,
     body: &Bytes,
     base: String,
 ) -> (StatusCode, Option<Value>) {
@@ -213,7 +211,6 @@ fn graph(
                 method: method.clone(),
                 path: odata::unescape(path),
                 query: uri.query().unwrap_or_default().to_owned(),
-                headers: headers.clone(),
                 body,
                 base,
             };

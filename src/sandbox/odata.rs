@@ -59,10 +59,10 @@ impl Options {
                         .parse()
                         .ok()
                         .filter(|top| (1..=999).contains(top))
-                        .ok_or_else(|| Failure::bad_request("Invalid page size specified."))?
+                        .ok_or_else(|| Failure::bad_request("Invalid page size specified."))?;
                 }
                 "$skiptoken" => {
-                    options.skip = value.parse().map_err(|_| Failure::bad_request("The skip token is not valid."))?
+                    options.skip = value.parse().map_err(|_| Failure::bad_request("The skip token is not valid."))?;
                 }
                 other => return Err(Failure::bad_request(format!("The query option '{other}' is not known here."))),
             }

@@ -1,1 +1,12 @@
+//! Behaviour of the whole: the provider against the sandbox, in process and through the real CLIs.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test says by panicking what is wrong, and prints which CLI it ran"
+)]
 
+mod connector_life;
+mod contract;
+mod layering;
+mod sandbox_refusals;
+mod tenant;

@@ -1,0 +1,1 @@
+terraform import m365_connector_app.siem contoso-siem

@@ -1,0 +1,358 @@
+//! The life of MD.ECO's connector through every real CLI on this machine.
+
+use crate::tenant::Tenant;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use terraform_provider_m365::cli::terraform::{Workspace, find};
+
+const PROVIDER: &str = env!("CARGO_BIN_EXE_terraform-provider-m365");
+const GRAPH: &str = "00000003-0000-0000-c000-000000000000";
+const DEFENDER: &str = "fc780465-2017-40d4-a0c5-307022471b92";
+/// Graph's `Mail.Read`, which nobody declares.
+const MAIL_READ: &str = "810c84a8-4a9e-49e6-bf7d-12d183f40d01";
+const USER_READ_ALL: &str = "df021288-bdef-4463-88db-98f22de89214";
+
+/// The document's permissions by API. Source: `../catalog/profiles/md-eco-m365-defender.toml` names the document.
+const DOCUMENTED: &[(&str, &[&str])] = &[
+    (GRAPH, &[USER_READ_ALL, "34bf0e97-1971-4929-b999-9e2442d941d7"]),
+    (
+        DEFENDER,
+        &[
+            "ea8291d3-4b9a-44b5-bc3a-6cea3026dc79",
+            "41269fc5-d04d-4bfd-bce7-43a51cea049a",
+            "37f71c98-d198-41ae-964d-2c49aab74926",
+            "a833834a-4cf1-4732-8acf-bbcfa13fb610",
+            "93489bf5-0fbc-4f2d-b901-33f2fe08ff05",
+        ],
+    ),
+];
+/// What the feature `remediation` adds.
+const REMEDIATION: [&str; 3] = [
+    "741f803b-c850-494e-b5df-cde7c675a1ca",
+    "7e4e1300-e1b9-4102-88ba-f0cb6e6d5974",
+    "a86d9824-b2b6-45f8-b042-16bc4922ed4e",
+];
+
+fn documented() -> BTreeSet<String> {
+    DOCUMENTED.iter().flat_map(|(_, ids)| ids.iter().map(|id| (*id).to_owned())).collect()
+}
+
+struct Options {
+    app: &'static str,
+    set: &'static str,
+}
+
+fn configuration(options: &Options) -> String {
+    format!(
+        r#"
+terraform {{
+  required_providers {{
+    m365 = {{ source = "connectors/m365" }}
+  }}
+}}
+provider "m365" {{
+  environment = "sandbox"
+}}
+resource "m365_connector_app" "md_eco" {{
+  profile = "md-eco-m365-defender"
+  {}
+}}
+resource "m365_connector_permission_set" "md_eco" {{
+  application_id = m365_connector_app.md_eco.id
+  profile        = "md-eco-m365-defender"
+  {}
+}}
+resource "m365_admin_consent" "md_eco" {{
+  service_principal_id = m365_connector_app.md_eco.service_principal_id
+  permissions          = m365_connector_permission_set.md_eco.permissions
+}}
+"#,
+        options.app, options.set
+    )
+}
+
+const PLAIN: Options = Options { app: "", set: "" };
+
+async fn every_cli<F: AsyncFn(Workspace, Tenant)>(test: F) {
+    for cli in find().unwrap() {
+        let (tenant, folder) = (Tenant::start().await, tempfile::tempdir().unwrap());
+        let workspace = Workspace::new(&cli, folder.path(), Path::new(PROVIDER), &tenant.url()).unwrap();
+        println!("{}", workspace.version().await.unwrap());
+        test(workspace, tenant).await;
+    }
+}
+
+/// The planned change of a resource: its actions, and the state before and after.
+fn change<'a>(plan: &'a Value, address: &str) -> &'a Value {
+    let all = plan["resource_changes"].as_array().unwrap();
+    &all.iter().find(|one| one["address"] == address).unwrap_or_else(|| panic!("{address} is not in the plan"))["change"]
+}
+
+fn texts(value: &Value) -> BTreeSet<String> {
+    value.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+}
+
+/// Ids that the one connector application asks for.
+async fn requested(tenant: &Tenant) -> BTreeSet<String> {
+    let apps = tenant.applications().await;
+    assert_eq!(apps.len(), 1, "{apps:?}");
+    let mut ids = BTreeSet::new();
+    for api in apps[0]["requiredResourceAccess"].as_array().unwrap() {
+        let documented = DOCUMENTED.iter().any(|(app_id, _)| api["resourceAppId"] == *app_id);
+        assert!(documented, "{api}");
+        for access in api["resourceAccess"].as_array().unwrap() {
+            assert_eq!(access["type"], "Role");
+            ids.insert(access["id"].as_str().unwrap().to_owned());
+        }
+    }
+    ids
+}
+
+async fn principal(tenant: &Tenant) -> String {
+    let apps = tenant.applications().await;
+    tenant.principal_of(apps[0]["appId"].as_str().unwrap()).await.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+async fn assert_no_change(workspace: &Workspace) {
+    let (code, _, output) = workspace.plan(&[]).await.unwrap();
+    assert_eq!(code, 0, "the second plan is not empty:\n{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn apply_makes_exactly_what_is_documented_once_and_destroy_takes_it_away() {
+    every_cli(async |workspace, tenant| {
+        workspace.write(&configuration(&PLAIN)).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        assert_no_change(&workspace).await;
+        let app = tenant.applications().await.remove(0);
+        assert_eq!(app["displayName"], "MD.ECO - Connector - M365 Defender");
+        assert_eq!(
+            (&app["signInAudience"], &app["uniqueName"]),
+            (&json!("AzureADMyOrg"), &json!("md-eco-m365-defender"))
+        );
+        assert_eq!(requested(&tenant).await, documented());
+        assert_eq!(tenant.granted(&principal(&tenant).await).await, documented());
+
+        let microsofts = tenant
+            .admin(
+                Method::GET,
+                "/servicePrincipals?$filter=appOwnerOrganizationId%20eq%20f8cdef31-a31e-4b4a-93e4-5f571e91255a",
+                None,
+            )
+            .await;
+        workspace.apply(&["-destroy"]).await.unwrap();
+        assert!(tenant.applications().await.is_empty());
+        assert!(tenant.principal_of(app["appId"].as_str().unwrap()).await.is_none());
+        let deleted = tenant.admin(Method::GET, "/directory/deletedItems/microsoft.graph.application", None).await;
+        assert_eq!(deleted["value"][0]["id"], app["id"]);
+        let after = tenant
+            .admin(
+                Method::GET,
+                "/servicePrincipals?$filter=appOwnerOrganizationId%20eq%20f8cdef31-a31e-4b4a-93e4-5f571e91255a",
+                None,
+            )
+            .await;
+        assert_eq!(microsofts, after);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permanent_destroy_leaves_not_even_deleted_items() {
+    every_cli(async |workspace, tenant| {
+        workspace.write(&configuration(&Options { app: r#"deletion = "permanent""#, set: "" })).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        workspace.apply(&["-destroy"]).await.unwrap();
+        for kind in ["application", "servicePrincipal"] {
+            let deleted =
+                tenant.admin(Method::GET, &format!("/directory/deletedItems/microsoft.graph.{kind}"), None).await;
+            assert_eq!(deleted["value"], json!([]), "{kind}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_and_a_foreign_grant_show_by_name_and_are_repaired() {
+    every_cli(async |workspace, tenant| {
+        workspace.write(&configuration(&PLAIN)).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        let principal = principal(&tenant).await;
+        let (revoked, foreign) = ("microsoft_graph/application/User.Read.All", "microsoft_graph/application/Mail.Read");
+
+        tenant.revoke(&principal, USER_READ_ALL).await;
+        let (code, plan, output) = workspace.plan(&[]).await.unwrap();
+        assert_eq!(code, 2, "{output}");
+        let consent = change(&plan, "m365_admin_consent.md_eco");
+        assert_eq!(consent["actions"], json!(["update"]));
+        assert!(
+            !texts(&consent["before"]["permissions"]).contains(revoked)
+                && texts(&consent["after"]["permissions"]).contains(revoked)
+        );
+        assert_eq!(consent["before"]["status"][revoked], "missing");
+        assert_eq!(consent["after"]["status"][revoked], "granted");
+        tenant.forget_requests().await;
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(tenant.writes().await.len(), 1, "repairing one grant is one write: {:?}", tenant.writes().await);
+        assert_eq!(tenant.granted(&principal).await, documented());
+        assert_no_change(&workspace).await;
+
+        tenant.grant(&principal, MAIL_READ).await;
+        let (code, plan, output) = workspace.plan(&[]).await.unwrap();
+        assert_eq!(code, 2, "{output}");
+        let consent = change(&plan, "m365_admin_consent.md_eco");
+        assert!(
+            texts(&consent["before"]["permissions"]).contains(foreign)
+                && !texts(&consent["after"]["permissions"]).contains(foreign)
+        );
+        assert_eq!(consent["before"]["status"][foreign], "excess");
+        assert!(consent["after"]["status"].get(foreign).is_none());
+        tenant.forget_requests().await;
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(tenant.writes().await.len(), 1, "{:?}", tenant.writes().await);
+        assert_eq!(tenant.granted(&principal).await, documented());
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feature_adds_exactly_its_permissions_and_takes_them_away_again() {
+    every_cli(async |workspace, tenant| {
+        workspace.write(&configuration(&PLAIN)).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        workspace.write(&configuration(&Options { app: "", set: r#"features = ["remediation"]"# })).unwrap();
+        let (code, plan, _) = workspace.plan(&[]).await.unwrap();
+        assert_eq!(code, 2);
+        for address in ["m365_connector_permission_set.md_eco", "m365_admin_consent.md_eco"] {
+            let change = change(&plan, address);
+            let (before, after) = (texts(&change["before"]["permissions"]), texts(&change["after"]["permissions"]));
+            let added: Vec<_> = after.difference(&before).cloned().collect();
+            assert_eq!(
+                added,
+                [
+                    "microsoft_graph/application/User.ReadWrite.All",
+                    "windows_defender_atp/application/Machine.Isolate",
+                    "windows_defender_atp/application/Machine.Scan"
+                ]
+            );
+            assert!(before.is_subset(&after));
+        }
+        workspace.apply(&[]).await.unwrap();
+        let with: BTreeSet<String> = documented().into_iter().chain(REMEDIATION.map(str::to_owned)).collect();
+        assert_eq!(requested(&tenant).await, with);
+        assert_eq!(tenant.granted(&principal(&tenant).await).await, with);
+        assert_no_change(&workspace).await;
+        workspace.write(&configuration(&PLAIN)).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(requested(&tenant).await, documented());
+        assert_eq!(tenant.granted(&principal(&tenant).await).await, documented());
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_on_the_application_shows_and_is_repaired() {
+    every_cli(async |workspace, tenant| {
+        workspace.write(&configuration(&PLAIN)).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        let app = tenant.applications().await.remove(0);
+        let path = format!("/applications/{}", app["id"].as_str().unwrap());
+        let planted = json!({ "displayName": "Renamed", "web": { "redirectUris": ["https://attacker.example/"] }, "requiredResourceAccess": [] });
+        tenant.admin(Method::PATCH, &path, Some(planted)).await;
+        let disabled = format!("/servicePrincipals/{}", principal(&tenant).await);
+        tenant.admin(Method::PATCH, &disabled, Some(json!({ "accountEnabled": false }))).await;
+        let (code, plan, _) = workspace.plan(&[]).await.unwrap();
+        assert_eq!(code, 2);
+        let before = &change(&plan, "m365_connector_app.md_eco")["before"];
+        assert_eq!((&before["display_name"], &before["web_redirect_uris"], &before["account_enabled"]), (&json!("Renamed"), &json!(["https://attacker.example/"]), &json!(false)));
+        assert_eq!(change(&plan, "m365_connector_permission_set.md_eco")["before"]["permissions"], json!([]));
+        workspace.apply(&[]).await.unwrap();
+        let repaired = tenant.applications().await.remove(0);
+        assert_eq!((&repaired["displayName"], &repaired["web"]["redirectUris"]), (&json!("MD.ECO - Connector - M365 Defender"), &json!([])));
+        assert_eq!(requested(&tenant).await, documented());
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_imported_connector_needs_no_write_and_then_no_change() {
+    every_cli(async |workspace, tenant| {
+        workspace.write(&configuration(&PLAIN)).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        let app = tenant.applications().await.remove(0);
+        let (id, client_id, principal) =
+            (app["id"].as_str().unwrap(), app["appId"].as_str().unwrap(), principal(&tenant).await);
+        let ids = [
+            ("m365_connector_app.md_eco", id),
+            ("m365_connector_app.md_eco", client_id),
+            ("m365_connector_app.md_eco", "md-eco-m365-defender"),
+        ];
+        for (address, named) in ids {
+            workspace.run(&["state", "rm", address]).await.unwrap().expect(0).unwrap();
+            workspace.run(&["import", "-no-color", address, named]).await.unwrap().expect(0).unwrap();
+        }
+        for (address, named) in
+            [("m365_connector_permission_set.md_eco", id), ("m365_admin_consent.md_eco", principal.as_str())]
+        {
+            workspace.run(&["state", "rm", address]).await.unwrap().expect(0).unwrap();
+            workspace
+                .run(&["import", "-no-color", address, &format!("{}/{named}", tenant.connection().tenant_id)])
+                .await
+                .unwrap()
+                .expect(0)
+                .unwrap();
+        }
+        tenant.forget_requests().await;
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(tenant.writes().await, Vec::<String>::new());
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelled_permission_fails_at_its_path_before_anything_is_written() {
+    every_cli(async |workspace, tenant| {
+        let text = configuration(&PLAIN).replace(
+            "profile        = \"md-eco-m365-defender\"",
+            "apis = {\n  windows_defender_atp = { application = [\"Machine.Raed.All\"] }\n  microsoft_graph = { application = [\"Directory.AccessAsUser.All\"] }\n  }",
+        );
+        workspace.write(&text).unwrap();
+        let planned = workspace.run(&["plan", "-no-color", "-input=false"]).await.unwrap();
+        let output = planned.expect(1).unwrap().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
+        for expected in ["windows_defender_atp has no application permission \"Machine.Raed.All\"", "Did you mean Machine.Read.All", "has a delegated permission of that name", "line"] {
+            assert!(output.contains(expected), "{expected} is not in:\n{output}");
+        }
+        let json = workspace.run(&["validate", "-json"]).await.unwrap().output;
+        let found: Value = serde_json::from_str(&json).unwrap();
+        let snippets: Vec<_> = found["diagnostics"].as_array().unwrap().iter().filter(|one| one["severity"] == "error").map(|one| one["snippet"]["code"].as_str().unwrap_or_default().to_owned()).collect();
+        assert!(snippets.iter().any(|code| code.contains("Machine.Raed.All")) && snippets.iter().any(|code| code.contains("Directory.AccessAsUser.All")), "{json}");
+        assert_eq!(tenant.writes().await, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_is_explained_and_is_not_shown() {
+    every_cli(async |workspace, tenant| {
+        workspace
+            .write(
+                &configuration(&PLAIN).replace(
+                    "environment = \"sandbox\"",
+                    "environment = \"sandbox\"\n  client_secret = \"not-this-one\"",
+                ),
+            )
+            .unwrap();
+        let failed = workspace.run(&["apply", "-no-color", "-auto-approve", "-input=false"]).await.unwrap();
+        let output = failed.expect(1).unwrap();
+        assert!(output.contains("AADSTS7000215") && output.contains("not its id"), "{output}");
+        assert!(!output.contains("not-this-one"), "{output}");
+        assert!(tenant.applications().await.is_empty());
+    })
+    .await;
+}

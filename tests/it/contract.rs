@@ -1,0 +1,237 @@
+//! The CLI's two checks, plan against configuration and applied against planned, on every step of the resources' lives, in process.
+
+use crate::tenant::Tenant;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use terraform_provider_m365::framework::planning::{apply_faults, plan_faults};
+use terraform_provider_m365::framework::plugin::{Apply, Plan, Read};
+use terraform_provider_m365::framework::{Diagnostic, Dynamic, Plugin, Severity, from_json};
+use terraform_provider_m365::provider;
+
+/// A configured provider that checks every answer as the CLI does.
+struct Checked {
+    plugin: Arc<dyn Plugin>,
+}
+
+/// What is stored of one object.
+#[derive(Clone, Default)]
+struct Object {
+    state: Dynamic,
+    private: Vec<u8>,
+}
+
+fn errors(found: &[Diagnostic]) -> Vec<&Diagnostic> {
+    found.iter().filter(|one| one.severity == Severity::Error).collect()
+}
+
+impl Checked {
+    async fn start(tenant: &Tenant) -> Self {
+        let plugin = provider::plugin();
+        let connection = tenant.connection();
+        let config = json!({
+            "tenant_id": connection.tenant_id, "client_id": connection.client_id, "client_secret": connection.client_secret,
+            "endpoints": { "login": connection.login, "graph": connection.graph },
+        });
+        let config = from_json(&plugin.schemas().provider.object_type(), &config).unwrap();
+        assert_eq!(plugin.configure(config).await, Vec::new());
+        Self { plugin }
+    }
+
+    fn config(&self, resource: &str, config: &Value) -> Dynamic {
+        from_json(&self.plugin.schemas().resources[resource].0.object_type(), config).unwrap()
+    }
+
+    /// Plans and checks the plan. `Err`: the provider's errors.
+    async fn plan(
+        &self,
+        resource: &str,
+        object: &Object,
+        config: &Dynamic,
+    ) -> Result<(Dynamic, Vec<u8>), Vec<Diagnostic>> {
+        let schema = &self.plugin.schemas().resources[resource].0;
+        let request = Plan {
+            prior: object.state.clone(),
+            proposed: config.clone(),
+            config: config.clone(),
+            private: object.private.clone(),
+            identity: Dynamic::Null,
+        };
+        let answer = self.plugin.plan(resource, request).await;
+        if !errors(&answer.diagnostics).is_empty() {
+            return Err(answer.diagnostics);
+        }
+        assert_eq!(plan_faults(schema, &object.state, config, &answer.planned), Vec::<String>::new());
+        assert_eq!(answer.requires_replace, Vec::new());
+        Ok((answer.planned, answer.private))
+    }
+
+    /// Plans, plans again (a plan is a function of its inputs), applies, reads back and plans once more, checking each step.
+    async fn apply(&self, resource: &str, object: &Object, config: &Value) -> Result<Object, Vec<Diagnostic>> {
+        let config = self.config(resource, config);
+        assert_eq!(errors(&self.plugin.validate_resource(resource, config.clone()).await), Vec::<&Diagnostic>::new());
+        let (planned, private) = self.plan(resource, object, &config).await?;
+        assert_eq!(self.plan(resource, object, &config).await?.0, planned);
+        let request = Apply {
+            prior: object.state.clone(),
+            planned: planned.clone(),
+            config: config.clone(),
+            private,
+            identity: Dynamic::Null,
+        };
+        let answer = self.plugin.apply(resource, request).await;
+        if !errors(&answer.diagnostics).is_empty() {
+            return Err(answer.diagnostics);
+        }
+        assert_eq!(apply_faults(&planned, &answer.state), Vec::<String>::new());
+        assert!(!answer.identity.is_null());
+        let made = Object { state: answer.state, private: answer.private };
+        let read = self.read(resource, &made).await;
+        // A shared object's first refresh also shows what is not ours, which no plan could know.
+        if config.attribute("exclusive") != Dynamic::Bool(false) {
+            assert_eq!(read.state, made.state, "what was applied is what is read");
+        }
+        assert_eq!(self.plan(resource, &read, &config).await?.0, read.state, "the second plan is empty");
+        Ok(read)
+    }
+
+    async fn read(&self, resource: &str, object: &Object) -> Object {
+        let request = Read { state: object.state.clone(), private: object.private.clone(), identity: Dynamic::Null };
+        let answer = self.plugin.read(resource, request).await;
+        assert_eq!(errors(&answer.diagnostics), Vec::<&Diagnostic>::new());
+        Object { state: answer.state, private: answer.private }
+    }
+
+    async fn delete(&self, resource: &str, object: &Object) {
+        let request = Apply { prior: object.state.clone(), private: object.private.clone(), ..Apply::default() };
+        let answer = self.plugin.apply(resource, request).await;
+        assert_eq!(errors(&answer.diagnostics), Vec::<&Diagnostic>::new());
+        assert!(answer.state.is_null());
+    }
+}
+
+fn text(object: &Object, attribute: &str) -> String {
+    object.state.attribute(attribute).as_str().unwrap().to_owned()
+}
+
+const APP: &str = "m365_connector_app";
+const SET: &str = "m365_connector_permission_set";
+const CONSENT: &str = "m365_admin_consent";
+
+#[tokio::test]
+async fn every_attribute_of_an_application_can_be_set_changed_and_cleared() {
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let first = json!({
+        "display_name": "A", "unique_name": "a", "description": "d", "notes": "n", "service_management_reference": "s", "tags": ["x", "y"],
+        "web_redirect_uris": ["https://a.example/"], "spa_redirect_uris": ["https://b.example/"], "public_client_redirect_uris": ["http://localhost"],
+    });
+    let made = provider.apply(APP, &Object::default(), &first).await.unwrap();
+    let second = json!({
+        "display_name": "B", "unique_name": "a", "description": "", "notes": "", "service_management_reference": "", "tags": [],
+        "sign_in_audience": "AzureADMultipleOrgs", "account_enabled": false, "assignment_required": true, "lock_instance_properties": false,
+        "deletion": "permanent", "timeouts": { "create": "1m" },
+    });
+    let changed = provider.apply(APP, &made, &second).await.unwrap();
+    assert_eq!(text(&changed, "id"), text(&made, "id"));
+    let app = tenant.applications().await.remove(0);
+    assert_eq!(
+        (&app["description"], &app["notes"], &app["web"]["redirectUris"]),
+        (&Value::Null, &Value::Null, &json!([]))
+    );
+    assert_eq!(app["tags"], json!(["terraform-provider-m365"]), "the creation marker goes with a later write");
+    provider.delete(APP, &changed).await;
+    assert!(provider.read(APP, &changed).await.state.is_null());
+}
+
+#[tokio::test]
+async fn permissions_and_consent_of_both_kinds_follow_their_declaration() {
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let app = provider.apply(APP, &Object::default(), &json!({ "display_name": "SecurEnds" })).await.unwrap();
+    let set = |apis: Value| json!({ "application_id": text(&app, "id"), "apis": apis });
+    let both = json!({ "microsoft_graph": { "application": ["User.Read.All"], "delegated": ["User.Read", "Directory.Read.All"] } });
+    let asked = provider.apply(SET, &Object::default(), &set(both)).await.unwrap();
+    let consent =
+        |keys: Value| json!({ "service_principal_id": text(&app, "service_principal_id"), "permissions": keys });
+    let all = json!([
+        "microsoft_graph/application/User.Read.All",
+        "microsoft_graph/delegated/Directory.Read.All",
+        "microsoft_graph/delegated/User.Read"
+    ]);
+    let granted = provider.apply(CONSENT, &Object::default(), &consent(all)).await.unwrap();
+    let grants = tenant.admin(reqwest::Method::GET, "/oauth2PermissionGrants", None).await;
+    assert_eq!(
+        (grants["value"].as_array().unwrap().len(), &grants["value"][0]["scope"]),
+        (1, &json!("Directory.Read.All User.Read"))
+    );
+    let fewer =
+        provider.apply(CONSENT, &granted, &consent(json!(["microsoft_graph/delegated/User.Read"]))).await.unwrap();
+    let asked =
+        provider.apply(SET, &asked, &set(json!({ "microsoft_graph": { "delegated": ["User.Read"] } }))).await.unwrap();
+    provider.delete(CONSENT, &fewer).await;
+    let grants = tenant.admin(reqwest::Method::GET, "/oauth2PermissionGrants", None).await;
+    assert_eq!(grants["value"], json!([]));
+    provider.delete(SET, &asked).await;
+    assert_eq!(tenant.applications().await[0]["requiredResourceAccess"], json!([]));
+}
+
+#[tokio::test]
+async fn an_exclusive_create_refuses_what_nobody_declared_before_it_writes() {
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let app = provider.apply(APP, &Object::default(), &json!({ "display_name": "x" })).await.unwrap();
+    let principal = text(&app, "service_principal_id");
+    tenant.grant(&principal, "810c84a8-4a9e-49e6-bf7d-12d183f40d01").await;
+    tenant.forget_requests().await;
+    let consent =
+        json!({ "service_principal_id": principal, "permissions": ["microsoft_graph/application/User.Read.All"] });
+    let found = provider.apply(CONSENT, &Object::default(), &consent).await.err().unwrap();
+    assert!(
+        found[0].detail.contains("microsoft_graph/application/Mail.Read")
+            && found[0].detail.contains("exclusive = false"),
+        "{found:?}"
+    );
+    assert_eq!(tenant.writes().await, Vec::<String>::new());
+    let shared = json!({ "service_principal_id": principal, "permissions": ["microsoft_graph/application/User.Read.All"], "exclusive": false });
+    let made = provider.apply(CONSENT, &Object::default(), &shared).await.unwrap();
+    provider.delete(CONSENT, &made).await;
+    assert_eq!(tenant.granted(&principal).await.len(), 1, "the foreign grant stays");
+}
+
+#[tokio::test]
+async fn another_application_of_the_name_is_refused_or_adopted() {
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let by_hand = tenant
+        .admin(reqwest::Method::POST, "/applications", Some(json!({ "displayName": "By hand", "uniqueName": "n" })))
+        .await;
+    let found = provider
+        .apply(APP, &Object::default(), &json!({ "display_name": "x", "unique_name": "n" }))
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        found[0].detail.contains(by_hand["id"].as_str().unwrap()) && found[0].detail.contains("on_existing"),
+        "{found:?}"
+    );
+    let adopted = provider
+        .apply(APP, &Object::default(), &json!({ "display_name": "x", "unique_name": "n", "on_existing": "adopt" }))
+        .await
+        .unwrap();
+    assert_eq!(text(&adopted, "id"), by_hand["id"].as_str().unwrap());
+    assert_eq!(tenant.applications().await[0]["displayName"], "x");
+}
+
+#[tokio::test]
+async fn a_client_id_where_an_object_id_belongs_is_named_as_that() {
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let app = provider.apply(APP, &Object::default(), &json!({ "display_name": "x" })).await.unwrap();
+    let set = json!({ "application_id": text(&app, "client_id"), "apis": { "microsoft_graph": { "application": ["User.Read.All"] } } });
+    let found = provider.apply(SET, &Object::default(), &set).await.err().unwrap();
+    assert!(
+        found[0].detail.contains("is the client id of") && found[0].detail.contains(&text(&app, "id")),
+        "{found:?}"
+    );
+    assert_eq!(found[0].path, Some("application_id".into()));
+}

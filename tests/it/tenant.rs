@@ -1,0 +1,152 @@
+//! A sandbox for one test, and raw HTTP to it: what the tests see of a tenant never passes through the provider's own client.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use terraform_provider_m365::sandbox::{Connection, Sandbox};
+
+pub struct Tenant {
+    sandbox: Sandbox,
+    http: reqwest::Client,
+}
+
+impl Tenant {
+    pub async fn start() -> Self {
+        let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into()).await.unwrap();
+        Self { sandbox, http: reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap() }
+    }
+
+    pub fn connection(&self) -> &Connection {
+        self.sandbox.connection()
+    }
+
+    /// Base URL of the whole.
+    pub fn url(&self) -> String {
+        self.connection().graph.trim_end_matches("/graph").to_owned()
+    }
+
+    async fn send(&self, method: Method, url: String, token: Option<&str>, body: Option<Value>) -> (StatusCode, Value) {
+        let mut request = self.http.request(method, url);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let bytes = answer.bytes().await.unwrap();
+        (status, if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() })
+    }
+
+    /// A request to Graph as the development identity.
+    pub async fn graph(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let token = self.token().await;
+        self.send(method, format!("{}/v1.0{path}", self.connection().graph), Some(&token), body).await
+    }
+
+    /// The same with any token.
+    pub async fn graph_with(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        self.send(method, format!("{}/v1.0{path}", self.connection().graph), Some(token), body).await
+    }
+
+    /// A request behind everybody's back.
+    pub async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let url = format!("{}/tenants/{}/v1.0{path}", self.connection().control, self.connection().tenant_id);
+        let (status, body) = self.send(method, url, None, body).await;
+        assert!(status.is_success(), "{path}: {status} {body}");
+        body
+    }
+
+    pub async fn control(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        self.send(method, format!("{}/{path}", self.connection().control), None, body).await
+    }
+
+    pub async fn sign_in(&self, secret: &str) -> (StatusCode, Value) {
+        let connection = self.connection();
+        let scope = format!("{}/.default", connection.graph);
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &connection.client_id),
+            ("client_secret", secret),
+            ("scope", &scope),
+        ];
+        let answer = self
+            .http
+            .post(format!("{}/{}/oauth2/v2.0/token", connection.login, connection.tenant_id))
+            .form(&form)
+            .send()
+            .await
+            .unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    pub async fn token(&self) -> String {
+        let (status, body) = self.sign_in(&self.connection().client_secret).await;
+        assert_eq!(status, 200, "{body}");
+        body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Applications that were made since the start.
+    pub async fn applications(&self) -> Vec<Value> {
+        let all = self.admin(Method::GET, "/applications", None).await;
+        list(&all).into_iter().filter(|app| app["displayName"] != "Sandbox operator").collect()
+    }
+
+    pub async fn principal_of(&self, app_id: &str) -> Option<Value> {
+        let all = self.admin(Method::GET, &format!("/servicePrincipals?$filter=appId%20eq%20'{app_id}'"), None).await;
+        list(&all).into_iter().next()
+    }
+
+    /// Object id of the principal of Microsoft Graph.
+    pub async fn microsoft_graph(&self) -> String {
+        self.principal_of("00000003-0000-0000-c000-000000000000").await.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Ids of the application permissions that are granted to a principal.
+    pub async fn granted(&self, principal: &str) -> BTreeSet<String> {
+        let all = self.admin(Method::GET, &format!("/servicePrincipals/{principal}/appRoleAssignments"), None).await;
+        list(&all).iter().map(|one| one["appRoleId"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub async fn grant(&self, principal: &str, role: &str) {
+        let resource = self.microsoft_graph().await;
+        let body = json!({ "principalId": principal, "resourceId": resource, "appRoleId": role });
+        self.admin(Method::POST, &format!("/servicePrincipals/{principal}/appRoleAssignments"), Some(body)).await;
+    }
+
+    pub async fn revoke(&self, principal: &str, role: &str) {
+        let all = self.admin(Method::GET, &format!("/servicePrincipals/{principal}/appRoleAssignments"), None).await;
+        let one = list(&all).into_iter().find(|one| one["appRoleId"] == role).unwrap();
+        self.admin(
+            Method::DELETE,
+            &format!("/servicePrincipals/{principal}/appRoleAssignments/{}", one["id"].as_str().unwrap()),
+            None,
+        )
+        .await;
+    }
+
+    /// Requests that wrote, as `METHOD path`, since the log was cleared.
+    pub async fn writes(&self) -> Vec<String> {
+        let (_, log) = self.control(Method::GET, "requests", None).await;
+        let writes = list(&log)
+            .into_iter()
+            .filter(|one| one["method"] != "GET" && !one["path"].as_str().unwrap().ends_with("/token"));
+        writes.map(|one| format!("{} {}", one["method"].as_str().unwrap(), one["path"].as_str().unwrap())).collect()
+    }
+
+    pub async fn forget_requests(&self) {
+        self.control(Method::DELETE, "requests", None).await;
+    }
+}
+
+/// The elements of a collection.
+pub fn list(body: &Value) -> Vec<Value> {
+    body["value"].as_array().unwrap().clone()
+}
