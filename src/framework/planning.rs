@@ -287,4 +287,21 @@ mod tests {
         assert_eq!(apply_faults(&prior(), &applied).len(), 1);
         assert_eq!(apply_faults(&initial(&schema(), &Dynamic::Null, &config("a")), &prior()), Vec::<String>::new());
     }
+
+    #[test]
+    fn a_collection_of_which_a_part_is_unknown_is_planned_as_it_was_written() {
+        let mut schema = schema();
+        let tags = Attribute { shape: Shape::Plain(Type::Set(Box::new(Type::String))), ..attribute(true, false) };
+        schema.attributes.insert("tags".into(), tags);
+        let Dynamic::Map(mut config) = config("a") else { unreachable!() };
+        config.insert("tags".into(), Dynamic::List(vec!["x".into(), Dynamic::unknown()]));
+        let config = Dynamic::Map(config);
+        let base = initial(&schema, &Dynamic::Null, &config);
+        // A struct can only say that the whole is unknown.
+        let Dynamic::Map(mut decided) = base.clone() else { unreachable!() };
+        decided.insert("tags".into(), Dynamic::unknown());
+        let planned = overlay(&schema, &base, Dynamic::Map(decided), &config);
+        assert_eq!(plan_faults(&schema, &Dynamic::Null, &config, &planned), Vec::<String>::new());
+        assert_eq!(planned.attribute("tags"), config.attribute("tags"));
+    }
 }

@@ -235,3 +235,49 @@ async fn a_client_id_where_an_object_id_belongs_is_named_as_that() {
     );
     assert_eq!(found[0].path, Some("application_id".into()));
 }
+
+#[tokio::test]
+async fn a_consent_that_fails_half_way_keeps_what_it_granted_and_gives_back_just_that() {
+    const DEFENDER: &str = "fc780465-2017-40d4-a0c5-307022471b92";
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let app = provider.apply(APP, &Object::default(), &json!({ "display_name": "x" })).await.unwrap();
+    let principal = text(&app, "service_principal_id");
+    let first_party = format!("tenants/{}/first_party", tenant.connection().tenant_id);
+    let absent = json!({ "app_id": DEFENDER, "present": false, "licensed": false });
+    assert_eq!(tenant.control(reqwest::Method::POST, &first_party, Some(absent)).await.0, 204);
+
+    let keys =
+        json!(["microsoft_graph/application/User.Read.All", "windows_defender_atp/application/Machine.Read.All"]);
+    let config = provider.config(CONSENT, &json!({ "service_principal_id": principal, "permissions": keys }));
+    let (planned, private) = provider.plan(CONSENT, &Object::default(), &config).await.unwrap();
+    let request = Apply { planned, config, private, ..Apply::default() };
+    let answer = provider.plugin.apply(CONSENT, request).await;
+    let found = errors(&answer.diagnostics);
+    assert!(found[0].summary.contains("WindowsDefenderATP is not in this tenant"), "{found:?}");
+    assert!(found[0].detail.contains("licensed"), "{found:?}");
+    assert!(!answer.state.is_null(), "what was granted would be orphaned");
+    assert!(answer.state.is_wholly_known());
+
+    tenant.grant(&principal, "810c84a8-4a9e-49e6-bf7d-12d183f40d01").await;
+    provider.delete(CONSENT, &Object { state: answer.state, private: answer.private }).await;
+    let left = tenant.granted(&principal).await;
+    assert_eq!(
+        left.into_iter().collect::<Vec<_>>(),
+        ["810c84a8-4a9e-49e6-bf7d-12d183f40d01"],
+        "the foreign grant is not ours to revoke"
+    );
+}
+
+#[tokio::test]
+async fn an_api_that_is_absent_but_licensed_gets_its_principal() {
+    const DEFENDER: &str = "fc780465-2017-40d4-a0c5-307022471b92";
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let app = provider.apply(APP, &Object::default(), &json!({ "display_name": "x" })).await.unwrap();
+    let first_party = format!("tenants/{}/first_party", tenant.connection().tenant_id);
+    tenant.control(reqwest::Method::POST, &first_party, Some(json!({ "app_id": DEFENDER, "present": false }))).await;
+    let consent = json!({ "service_principal_id": text(&app, "service_principal_id"), "permissions": ["windows_defender_atp/application/Machine.Read.All"] });
+    provider.apply(CONSENT, &Object::default(), &consent).await.unwrap();
+    assert!(tenant.principal_of(DEFENDER).await.is_some());
+}
