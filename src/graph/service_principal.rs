@@ -80,6 +80,12 @@ impl Graph {
         self.settled(|| self.post("/servicePrincipals", &body, Retry::Safe)).await
     }
 
+    /// Makes the principal of an application that lives elsewhere, such as an API of Microsoft's. Nothing of it replicates in this
+    /// tenant: a refusal is final.
+    pub async fn add_service_principal(&self, app_id: &str) -> Result<ServicePrincipal, GraphError> {
+        self.post("/servicePrincipals", &NewServicePrincipal { app_id }, Retry::Safe).await
+    }
+
     /// By object id.
     pub async fn service_principal(&self, id: &str) -> Result<Option<ServicePrincipal>, GraphError> {
         self.find(&format!("/servicePrincipals/{}?$select={SELECT}", escaped(id))).await

@@ -115,7 +115,7 @@ impl ApiPrincipals {
             return Ok(found);
         }
         let name = catalog.api(app_id).map_or(app_id, |api| api.display_name.as_str());
-        match graph.create_service_principal(app_id).await {
+        match graph.add_service_principal(app_id).await {
             Ok(_) => {}
             // Somebody else made it meanwhile.
             Err(error) if error.is_conflict() => {}
