@@ -281,3 +281,22 @@ async fn an_api_that_is_absent_but_licensed_gets_its_principal() {
     provider.apply(CONSENT, &Object::default(), &consent).await.unwrap();
     assert!(tenant.principal_of(DEFENDER).await.is_some());
 }
+
+#[tokio::test]
+async fn a_shared_consent_withdraws_what_it_added_and_nothing_else() {
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let app = provider.apply(APP, &Object::default(), &json!({ "display_name": "x" })).await.unwrap();
+    let principal = text(&app, "service_principal_id");
+    let user_read_all = "df021288-bdef-4463-88db-98f22de89214";
+    tenant.grant(&principal, user_read_all).await;
+    let consent = |keys: Value| json!({ "service_principal_id": principal, "permissions": keys, "exclusive": false });
+    let both = json!(["microsoft_graph/application/AuditLog.Read.All", "microsoft_graph/application/User.Read.All"]);
+    let made = provider.apply(CONSENT, &Object::default(), &consent(both)).await.unwrap();
+    assert_eq!(tenant.granted(&principal).await.len(), 2);
+    let none = provider.apply(CONSENT, &made, &consent(json!([]))).await.unwrap();
+    let left: Vec<_> = tenant.granted(&principal).await.into_iter().collect();
+    assert_eq!(left, [user_read_all], "what was found there is used without being owned");
+    provider.delete(CONSENT, &none).await;
+    assert_eq!(tenant.granted(&principal).await.len(), 1);
+}
