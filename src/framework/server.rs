@@ -234,3 +234,105 @@ impl<P: Provider> Plugin for Server<P> {
         self.call().cancelled.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Computed, Context, Result, StoredOf};
+    use super::*;
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    /// A resource that is made and then panics.
+    #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+    struct Clumsy {
+        /// Name.
+        name: String,
+        /// Id.
+        id: Computed<String>,
+    }
+
+    /// Its identity.
+    #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+    struct Key {
+        /// Id.
+        id: String,
+    }
+
+    impl Resource for Clumsy {
+        const NAME: &'static str = "m365_clumsy";
+        type Services = ();
+        type Key = Key;
+        type Private = ();
+
+        async fn create(state: &mut StoredOf<Self>, cx: &Context<()>) -> Result<()> {
+            state.value.id = "1".to_owned().into();
+            state.exists = true;
+            if state.value.name == "patient" {
+                cx.cancelled.cancelled().await;
+                return Err(Diagnostic::error("Interrupted").into());
+            }
+            panic!("fell over");
+        }
+
+        async fn read(_: Key, prior: Option<StoredOf<Self>>, _: &Context<()>) -> Result<Option<StoredOf<Self>>> {
+            Ok(prior)
+        }
+
+        async fn update(_: &mut StoredOf<Self>, _: StoredOf<Self>, _: &Context<()>) -> Result<()> {
+            Ok(())
+        }
+
+        async fn delete(_: StoredOf<Self>, _: &Context<()>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Nothing;
+
+    impl Provider for Nothing {
+        type Config = Key;
+        type Services = ();
+
+        fn configure(&self, _: Key) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn object(name: &str, id: Dynamic) -> Dynamic {
+        Dynamic::Map([("name".to_owned(), name.into()), ("id".to_owned(), id)].into())
+    }
+
+    fn server() -> Arc<Server<Nothing>> {
+        Arc::new(Server::new(Nothing, Registry::default().resource::<Clumsy>()))
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_hook_is_an_error_that_keeps_what_was_made() {
+        let request =
+            Apply { planned: object("x", Dynamic::unknown()), config: object("x", Dynamic::Null), ..Apply::default() };
+        let answer = server().apply(Clumsy::NAME, request).await;
+        assert_eq!(answer.diagnostics[0].summary, "Bug in the m365 provider: fell over");
+        assert_eq!(answer.state, object("x", "1".into()));
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_running_work_which_still_answers() {
+        let server = server();
+        let request = Apply {
+            planned: object("patient", Dynamic::unknown()),
+            config: object("patient", Dynamic::Null),
+            ..Apply::default()
+        };
+        let work = tokio::spawn({
+            let server = server.clone();
+            async move { server.apply(Clumsy::NAME, request).await }
+        });
+        tokio::task::yield_now().await;
+        server.stop();
+        let answer = work.await.unwrap();
+        assert_eq!(
+            (answer.diagnostics[0].summary.as_str(), answer.state),
+            ("Interrupted", object("patient", "1".into()))
+        );
+    }
+}

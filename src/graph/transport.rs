@@ -486,4 +486,120 @@ mod tests {
         assert!(backoff(0) <= FIRST_WAIT && backoff(0) >= FIRST_WAIT / 2);
         assert!(backoff(40) <= LONGEST_WAIT);
     }
+
+    /// A server of a few canned answers, to see what the client sends and when.
+    mod against_a_server {
+        use super::*;
+        use crate::graph::{ClientSecret, GraphError};
+        use axum::extract::State;
+        use axum::http::{StatusCode, Uri};
+        use axum::response::IntoResponse;
+        use std::sync::Mutex;
+
+        /// Statuses to answer Graph requests with, in order; then 200. Each with a `Retry-After`.
+        type Script = Arc<Mutex<(Vec<(u16, &'static str)>, Vec<String>)>>;
+
+        async fn answer(State(script): State<Script>, uri: Uri) -> impl IntoResponse {
+            let mut script = script.lock().unwrap();
+            script.1.push(uri.path().to_owned());
+            if uri.path().ends_with("/token") {
+                return (
+                    StatusCode::OK,
+                    [("retry-after", "0")],
+                    r#"{"access_token":"a.b.c","expires_in":3600}"#.to_owned(),
+                );
+            }
+            let (status, wait) = if script.0.is_empty() { (200, "0") } else { script.0.remove(0) };
+            let next = format!("http://attacker.example{}?page=2", uri.path());
+            let body = if uri.path().ends_with("/elsewhere") {
+                serde_json::json!({ "value": [], "@odata.nextLink": next })
+            } else {
+                serde_json::json!({ "value": [] })
+            };
+            (StatusCode::from_u16(status).unwrap(), [("retry-after", wait)], body.to_string())
+        }
+
+        async fn start(answers: &[(u16, &'static str)]) -> (Graph, Script) {
+            let script: Script = Arc::new(Mutex::new((answers.to_vec(), Vec::new())));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let base = format!("http://{}", listener.local_addr().unwrap());
+            let router = axum::Router::new().fallback(answer).with_state(script.clone());
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            let options = Options {
+                tenant: "t".into(),
+                endpoints: Endpoints { login: base.clone(), graph: base },
+                ca_certificate: None,
+                max_retries: 3,
+                request_timeout: Duration::from_secs(5),
+                user_agent: "test".into(),
+            };
+            let source = ClientSecret::new("c".into(), "very secret".to_owned().into());
+            (Graph::new(options, Arc::new(source)).unwrap(), script)
+        }
+
+        fn requests(script: &Script, end: &str) -> usize {
+            script.lock().unwrap().1.iter().filter(|path| path.ends_with(end)).count()
+        }
+
+        #[tokio::test]
+        async fn many_callers_share_one_sign_in() {
+            let (graph, script) = start(&[]).await;
+            let all = (0..20).map(|_| graph.list::<serde_json::Value>("/x"));
+            assert!(futures_util::future::join_all(all).await.iter().all(Result::is_ok));
+            assert_eq!((requests(&script, "/token"), requests(&script, "/x")), (1, 20));
+        }
+
+        #[tokio::test]
+        async fn throttled_requests_are_repeated_and_others_are_not() {
+            let (graph, script) = start(&[(429, "0"), (503, "0"), (504, "0")]).await;
+            graph.list::<serde_json::Value>("/x").await.unwrap();
+            assert_eq!(requests(&script, "/x"), 4);
+            let (graph, script) = start(&[(403, "0")]).await;
+            let error = graph.list::<serde_json::Value>("/servicePrincipals/1/appRoleAssignments").await.unwrap_err();
+            assert!(error.is_forbidden());
+            assert!(matches!(error, GraphError::Api(api) if api.needed == Some("`Application.Read.All`")));
+            assert_eq!(requests(&script, "/appRoleAssignments"), 1);
+        }
+
+        #[tokio::test]
+        async fn a_refused_token_is_refreshed_once() {
+            let (graph, script) = start(&[(401, "0")]).await;
+            graph.list::<serde_json::Value>("/x").await.unwrap();
+            assert_eq!((requests(&script, "/token"), requests(&script, "/x")), (2, 2));
+            let (graph, script) = start(&[(401, "0"), (401, "0")]).await;
+            assert!(graph.list::<serde_json::Value>("/x").await.is_err());
+            assert_eq!((requests(&script, "/token"), requests(&script, "/x")), (2, 2));
+        }
+
+        #[tokio::test]
+        async fn a_stop_ends_a_wait_at_once() {
+            let (graph, script) = start(&[(429, "3600")]).await;
+            let cancelled = CancellationToken::new();
+            let graph = graph
+                .within(Limits { deadline: Instant::now() + Duration::from_secs(7200), cancelled: cancelled.clone() });
+            let call = tokio::spawn(async move { graph.list::<serde_json::Value>("/x").await });
+            while requests(&script, "/x") == 0 {
+                tokio::task::yield_now().await;
+            }
+            cancelled.cancel();
+            assert!(matches!(call.await.unwrap(), Err(GraphError::Cancelled)));
+        }
+
+        #[tokio::test]
+        async fn a_wait_beyond_the_time_limit_is_not_begun() {
+            let (graph, _) = start(&[(429, "3600")]).await;
+            let graph = graph.within(Limits {
+                deadline: Instant::now() + Duration::from_secs(60),
+                cancelled: CancellationToken::new(),
+            });
+            let error = graph.list::<serde_json::Value>("/x").await.unwrap_err();
+            assert!(error.to_string().contains("time limit") && error.to_string().contains("429"), "{error}");
+        }
+
+        #[tokio::test]
+        async fn a_page_elsewhere_does_not_get_the_token() {
+            let (graph, _) = start(&[]).await;
+            assert!(matches!(graph.list::<serde_json::Value>("/elsewhere").await, Err(GraphError::Shape { .. })));
+        }
+    }
 }
