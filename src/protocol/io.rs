@@ -71,13 +71,12 @@ impl Listener {
     /// The connections, each after its TLS handshake. Where `abandoned` is given it is set when there has been no connection for a
     /// while after the first one.
     pub(super) fn accept(self, tls: Option<TlsAcceptor>, abandoned: Option<watch::Sender<bool>>) -> Incoming {
+        let inner = self.inner;
         let (send, receive) = mpsc::channel(8);
         let open = Arc::new(AtomicUsize::new(0));
         tokio::spawn(async move {
-            #[cfg(unix)]
-            let _folder = self.folder;
             loop {
-                let Ok((raw, _)) = self.inner.accept().await else { continue };
+                let Ok((raw, _)) = inner.accept().await else { continue };
                 open.fetch_add(1, Ordering::SeqCst);
                 let place = Place { open: open.clone(), abandoned: abandoned.clone() };
                 let (tls, send) = (tls.clone(), send.clone());
@@ -94,7 +93,11 @@ impl Listener {
                 });
             }
         });
-        Incoming(receive)
+        Incoming {
+            receive,
+            #[cfg(unix)]
+            _folder: self.folder,
+        }
     }
 }
 
@@ -120,14 +123,18 @@ impl Drop for Place {
     }
 }
 
-/// Connections as tonic wants them.
-pub(super) struct Incoming(mpsc::Receiver<io::Result<Io>>);
+/// Connections as tonic wants them. Dropped with the server, and the socket's folder with it.
+pub(super) struct Incoming {
+    receive: mpsc::Receiver<io::Result<Io>>,
+    #[cfg(unix)]
+    _folder: tempfile::TempDir,
+}
 
 impl Stream for Incoming {
     type Item = io::Result<Io>;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(task)
+        self.receive.poll_recv(task)
     }
 }
 
