@@ -1,12 +1,17 @@
 //! Permission and profile catalogue: types, loading, look-up with nearest names. Data lives in `catalog/`.
 
+mod checks;
 mod permissions;
 mod profiles;
 
 pub use permissions::{Api, Kind, LookupError, Permission, PermissionKey};
-pub use profiles::{App, Discrepancy, Feature, Prerequisite, Profile, ProfilePermission, ProfileVersion, schema};
+pub use profiles::{
+    App, Discrepancy, Existing, Feature, Prerequisite, PrerequisiteKind, Profile, ProfilePermission, ProfileVersion,
+    schema,
+};
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// Everything known of APIs and connectors.
@@ -61,6 +66,35 @@ impl Catalog {
     pub fn built_in() -> &'static Self {
         static CATALOG: OnceLock<Catalog> = OnceLock::new();
         CATALOG.get_or_init(|| Self { apis: permissions::Apis::built_in(), profiles: profiles::built_in() })
+    }
+
+    /// The built-in catalogue with the profiles (`*.toml`) in these folders, or these files. Fails with everything that is wrong: a
+    /// folder without profiles, a file that is none, a name that does not exist, a slug or an API that is there already.
+    pub fn with_paths(paths: &[PathBuf]) -> Result<Self, Vec<CatalogError>> {
+        let mut catalog = Self { apis: permissions::Apis::built_in(), profiles: profiles::built_in() };
+        let (mut found, mut read) = (Vec::new(), Vec::new());
+        for path in paths {
+            match files(path) {
+                Ok(all) => all.into_iter().for_each(|file| match load(&file) {
+                    Ok(profile) => read.push((file.display().to_string(), profile)),
+                    Err(why) => found.push(why),
+                }),
+                Err(why) => found.push(why),
+            }
+        }
+        for (file, profile) in &read {
+            let mut say = |why: String| found.push(CatalogError::Invalid { file: file.clone(), why });
+            for api in &profile.apis {
+                if !catalog.apis.add(api.into()) {
+                    say(format!("the API \"{}\" ({}) is defined already, and otherwise", api.key, api.app_id));
+                }
+            }
+            if catalog.profiles.insert(profile.slug.clone(), profile.clone()).is_some() {
+                say(format!("the profile \"{}\" is defined already: give this one another slug", profile.slug));
+            }
+        }
+        found.extend(checks::check(&read, &catalog));
+        if found.is_empty() { Ok(catalog) } else { Err(found) }
     }
 
     /// The API of a short name or client id.
@@ -119,6 +153,31 @@ impl Catalog {
     pub fn profiles(&self) -> &BTreeMap<String, Profile> {
         &self.profiles
     }
+}
+
+/// The profiles in a folder, sorted; or the one file that `path` is.
+fn files(path: &Path) -> Result<Vec<PathBuf>, CatalogError> {
+    let fault = |why: String| CatalogError::Invalid { file: path.display().to_string(), why };
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).map_err(|why| fault(format!("it cannot be read: {why}")))?;
+    let mut all: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|file| file.extension().is_some_and(|end| end == "toml"))
+        .collect();
+    all.sort();
+    if all.is_empty() {
+        return Err(fault("there is no profile (`*.toml`) in it".to_owned()));
+    }
+    Ok(all)
+}
+
+fn load(file: &Path) -> Result<Profile, CatalogError> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file)
+        .map_err(|why| CatalogError::Invalid { file: name.clone(), why: format!("it cannot be read: {why}") })?;
+    profiles::parse(&name, &text)
 }
 
 fn did_you_mean(nearest: &[String]) -> String {

@@ -99,6 +99,12 @@ pub struct Permission {
     /// An app role for people, not a permission.
     #[serde(default)]
     pub user_role: bool,
+    /// Not offered in Microsoft's portals.
+    #[serde(default)]
+    pub hidden: bool,
+    /// Marked as deprecated by Microsoft.
+    #[serde(default)]
+    pub deprecated: bool,
 }
 
 fn yes() -> bool {
@@ -115,7 +121,16 @@ pub struct Api {
     pub app_id: String,
     /// Name that administrators see.
     pub display_name: String,
-    permissions: Vec<Permission>,
+    /// Microsoft has announced its end.
+    #[serde(default, deserialize_with = "is_there")]
+    pub retired: bool,
+    pub(super) permissions: Vec<Permission>,
+}
+
+/// The files say when and why; here it only matters that they say so.
+fn is_there<'de, D: serde::Deserializer<'de>>(input: D) -> Result<bool, D::Error> {
+    let value = serde_json::Value::deserialize(input)?;
+    Ok(!matches!(value, serde_json::Value::Null | serde_json::Value::Bool(false)))
 }
 
 /// Why a permission cannot be found.
@@ -158,6 +173,16 @@ pub enum LookupError {
 }
 
 impl LookupError {
+    /// How to mend it, for a message that has said already what is wrong.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::NoSuchPermission { api, nearest, other_kind, other_apis, .. } => {
+                instead(api, nearest, *other_kind, other_apis)
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The error for an API that `catalog` lacks.
     pub fn no_such_api(catalog: &Catalog, name: &str) -> Self {
         Self::NoSuchApi { name: name.to_owned(), nearest: nearest(name, catalog.api_keys()) }
@@ -172,14 +197,25 @@ fn no_such_permission(
     other_kind: Option<Kind>,
     other_apis: &[String],
 ) -> String {
-    let mut text = format!("{api} has no {kind} permission \"{value}\".{}", did_you_mean(nearest));
+    format!("{api} has no {kind} permission \"{value}\". {}", instead(api, nearest, other_kind, other_apis))
+}
+
+/// What may have been meant instead.
+fn instead(api: &str, nearest: &[String], other_kind: Option<Kind>, other_apis: &[String]) -> String {
+    let mut hints = Vec::new();
     if let Some(other) = other_kind {
-        text.push_str(&format!(" It has a {other} permission of that name."));
+        hints.push(format!("It has a {other} permission of that name."));
     }
     if !other_apis.is_empty() {
-        text.push_str(&format!(" The name exists in {}.", other_apis.join(", ")));
+        hints.push(format!("The name exists in {}.", other_apis.join(", ")));
     }
-    text
+    if !nearest.is_empty() {
+        hints.push(did_you_mean(nearest).trim_start().to_owned());
+    }
+    if hints.is_empty() {
+        hints.push(format!("`terraform-provider-m365 catalog show {api}` lists all that there are."));
+    }
+    hints.join(" ")
 }
 
 impl Api {
@@ -263,21 +299,38 @@ files! {
     "windows_defender_atp" => "fc780465-2017-40d4-a0c5-307022471b92",
 }
 
-/// APIs by short name, each parsed when it is first asked for.
+/// APIs by short name; the built-in ones are parsed when they are first asked for.
 pub(super) struct Apis {
     parsed: BTreeMap<&'static str, (&'static str, &'static str, OnceLock<Option<Api>>)>,
+    further: BTreeMap<String, Api>,
 }
 
 impl Apis {
     pub(super) fn built_in() -> Self {
-        Self { parsed: FILES.iter().map(|(key, app_id, text)| (*key, (*app_id, *text, OnceLock::new()))).collect() }
+        let parsed = FILES.iter().map(|(key, app_id, text)| (*key, (*app_id, *text, OnceLock::new()))).collect();
+        Self { parsed, further: BTreeMap::new() }
+    }
+
+    /// Adds an API from a profile's file. `false`: one of its short name or client id is there already, and is another one.
+    pub(super) fn add(&mut self, api: Api) -> bool {
+        let there = self.get(&api.key).or_else(|| self.get(&api.app_id));
+        if let Some(there) = there {
+            return *there == api;
+        }
+        self.further.insert(api.key.clone(), api);
+        true
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.parsed.keys().copied()
+        self.parsed.keys().copied().chain(self.further.keys().map(String::as_str))
     }
 
     pub(super) fn get(&self, named: &str) -> Option<&Api> {
+        let further = self.further.get(named);
+        if let Some(api) = further.or_else(|| self.further.values().find(|api| api.app_id.eq_ignore_ascii_case(named)))
+        {
+            return Some(api);
+        }
         let by_id = || self.parsed.iter().find(|(_, (app_id, ..))| app_id.eq_ignore_ascii_case(named));
         let (key, (_, text, slot)) = self.parsed.get_key_value(named).or_else(by_id)?;
         // A file that does not parse is a fault of the build, which a test finds.

@@ -44,6 +44,38 @@ pub struct Profile {
     /// Earlier permission lists.
     #[serde(default)]
     pub versions: Vec<OlderVersion>,
+    /// APIs that the provider's own catalogue lacks.
+    #[serde(default)]
+    pub apis: Vec<OwnApi>,
+}
+
+/// An API that a profile brings along, such as a vendor's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnApi {
+    /// Short name in permission keys: lower case letters, digits and `_`.
+    #[schemars(regex(pattern = "^[a-z][a-z0-9_]*$"))]
+    pub key: String,
+    /// Client id of the API (GUID).
+    pub app_id: String,
+    /// Name that administrators see.
+    pub display_name: String,
+    /// What it offers, as far as the profile needs it.
+    pub permissions: Vec<OwnPermission>,
+}
+
+/// A permission of such an API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnPermission {
+    /// Name.
+    pub value: String,
+    /// Application or delegated.
+    pub kind: Kind,
+    /// Id of the app role or scope (GUID).
+    pub id: String,
+    /// Whether only an administrator may consent to a delegated one.
+    pub admin_consent_required: Option<bool>,
 }
 
 /// Defaults of the application registration.
@@ -63,11 +95,24 @@ pub struct App {
     /// Redirect URIs of the public client platform.
     #[serde(default)]
     pub public_client_redirect_uris: Vec<String>,
-    /// The application is made by somebody else; the connector only adds permissions to it.
+    /// Whether the connector uses an application that somebody else made.
     #[serde(default)]
-    pub existing: bool,
+    pub existing: Existing,
     /// Credentials that the vendor wants, such as `one secret`.
     pub credential: Option<String>,
+}
+
+/// Whether a connector uses an application that somebody else made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Existing {
+    /// It has one of its own.
+    #[default]
+    Never,
+    /// Its own, or one that is there already.
+    Optional,
+    /// The one that is there already: the connector only adds permissions to it.
+    Required,
 }
 
 /// A permission that the document lists.
@@ -164,6 +209,8 @@ pub struct ProfileVersion {
     pub version: u32,
     /// Defaults of the application.
     pub app: App,
+    /// The whole profile, of which this is one version.
+    pub profile: Profile,
     permissions: Vec<ProfilePermission>,
     features: BTreeMap<String, Feature>,
 }
@@ -176,6 +223,7 @@ impl Profile {
                 slug: self.slug.clone(),
                 version,
                 app: self.app.clone(),
+                profile: self.clone(),
                 permissions: permissions.to_vec(),
                 features: features.clone(),
             };
@@ -205,6 +253,11 @@ impl Profile {
 }
 
 impl ProfileVersion {
+    /// Parts that can be switched on.
+    pub fn features(&self) -> &BTreeMap<String, Feature> {
+        &self.features
+    }
+
     /// The permissions with these features on. Fails on the first feature that the profile lacks.
     pub fn permissions(
         &self,
@@ -242,7 +295,14 @@ macro_rules! profiles {
         const FILES: &[(&str, &str)] = &[$(($slug, include_str!(concat!("../../catalog/profiles/", $slug, ".toml")))),*];
     };
 }
-profiles!["md-eco-m365-defender"];
+profiles![
+    "defense-com-users",
+    "md-eco-m365-defender",
+    "md-eco-m365-defender-remediation",
+    "securends-office365",
+    "threatdefence-graph",
+    "threatdefence-ms365",
+];
 
 /// A profile file's contents. `name` is for the error.
 pub(super) fn parse(name: &str, text: &str) -> Result<Profile, CatalogError> {
@@ -274,20 +334,70 @@ mod tests {
     }
 
     #[test]
-    fn every_profile_parses_and_every_permission_exists() {
-        let catalog = Catalog::built_in();
-        for (slug, text) in FILES {
-            let profile = parse(slug, text).unwrap();
-            assert_eq!(profile.slug, *slug);
-            for one in profile.permissions.iter().chain(profile.versions.iter().flat_map(|older| &older.permissions)) {
-                catalog.find(catalog.api(&one.api).unwrap(), one.kind, &one.value).unwrap();
-                assert!(
-                    one.features.iter().all(|feature| profile.features.contains_key(feature)),
-                    "{slug}: {}",
-                    one.value
-                );
-            }
-        }
+    fn every_built_in_profile_passes_the_checks_of_a_users_own() {
+        let files: Vec<_> =
+            FILES.iter().map(|(slug, text)| (format!("{slug}.toml"), parse(slug, text).unwrap())).collect();
+        assert!(FILES.iter().zip(&files).all(|((slug, _), (_, profile))| profile.slug == *slug));
+        let found = super::super::checks::check(&files, Catalog::built_in());
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    /// Source: the vendors' documents, with ids of the permission catalogue.
+    #[test]
+    fn each_document_s_permissions_have_the_documented_ids() {
+        let values = |profile, features: &[&str]| ids(profile, features).into_values().collect::<BTreeSet<_>>();
+        let set = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<BTreeSet<_>>();
+        let defense = set(&["741f803b-c850-494e-b5df-cde7c675a1ca", "77f3a031-c388-4f99-b373-dc68676a979e"]);
+        assert_eq!(values("defense-com-users", &[]), defense);
+        let securends = ids("securends-office365", &[]);
+        let expected = [
+            ("microsoft_graph/application/Directory.Read.All", "7ab1d382-f21e-4acd-a863-ba3e13f7da61"),
+            ("microsoft_graph/application/User.Read.All", "df021288-bdef-4463-88db-98f22de89214"),
+            ("microsoft_graph/delegated/Directory.AccessAsUser.All", "0e263e50-5827-48a4-b97c-d940288653c7"),
+            ("microsoft_graph/delegated/Directory.Read.All", "06da0dbc-49e2-44d2-8312-53f166ab848a"),
+            ("microsoft_graph/delegated/User.Read", "e1fe6dd8-ba31-4d61-89e7-88639da4683d"),
+            ("microsoft_graph/delegated/User.Read.All", "a154be20-db9c-4678-8ab7-66f6cc099a59"),
+            ("microsoft_graph/delegated/User.ReadBasic.All", "b340eb25-3456-403f-be2f-af7a0d370277"),
+        ];
+        assert_eq!(securends, expected.map(|(key, id)| (key.to_owned(), id.to_owned())).into());
+        let remediation = set(&[
+            "741f803b-c850-494e-b5df-cde7c675a1ca",
+            "7e4e1300-e1b9-4102-88ba-f0cb6e6d5974",
+            "a86d9824-b2b6-45f8-b042-16bc4922ed4e",
+        ]);
+        assert_eq!(values("md-eco-m365-defender-remediation", &[]), remediation);
+        let feed = "594c1fb6-4f81-4475-ae41-0c394909246c";
+        assert_eq!(values("threatdefence-ms365", &[]), set(&[feed]));
+        assert_eq!(values("threatdefence-ms365", &["dlp"]), set(&[feed, "4807a72c-ad38-4250-94c9-4eabfe26cd55"]));
+        let required = set(&[
+            "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30",
+            "1260ad83-98fb-4785-abbb-d6cc1806fd41",
+            "7ab1d382-f21e-4acd-a863-ba3e13f7da61",
+            "472e4a4d-bb4a-4026-98d1-0b0d74cb74a5",
+            "45cc0394-e837-488b-a098-1918f48d186c",
+            "dc5007c0-2d7d-4c42-879c-2dab87571379",
+            "607c7344-0eed-41e5-823a-9695ebe1b7b0",
+            "6e472fd1-ad78-48da-a0f0-97ab2c6b769e",
+            "df021288-bdef-4463-88db-98f22de89214",
+            "7438b122-aefc-4978-80ed-43db9fcc7715",
+            "230c1aed-a721-4c5d-9cb4-a90514e508ef",
+            "bf394140-e372-4bf9-a898-299cfc7564e5",
+            "b0afded3-3588-46d8-8b3d-9842eff778da",
+        ]);
+        let graph = "threatdefence-graph";
+        assert_eq!(values(graph, &[]), required);
+        let beyond = |features: &[&str]| &values(graph, features) - &required;
+        let intune = set(&[
+            "7a6ee1e7-141e-4cec-ae74-d9db155731ff",
+            "dc377aa6-52d8-4e23-b271-2a7ae04cedf3",
+            "2f51be20-0bb4-4fed-bf7b-db946066c75e",
+        ]);
+        let response = set(&["3011c876-62b7-4ada-afa2-506cbbecc68c", "77f3a031-c388-4f99-b373-dc68676a979e"]);
+        let isolator = &response | &set(&["cc117bb9-00cf-4eb8-b580-ea2a878fe8f7"]);
+        assert_eq!(
+            (beyond(&["intune"]), beyond(&["response"]), beyond(&["user-isolator"])),
+            (intune, response, isolator)
+        );
     }
 
     #[test]

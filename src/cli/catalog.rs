@@ -3,6 +3,7 @@
 use super::print;
 use crate::catalog::{Catalog, Kind, schema};
 use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -12,6 +13,12 @@ pub(super) enum Command {
     Show {
         /// Slug of a profile (`md-eco-m365-defender`) or name of an API (`microsoft_graph`).
         name: String,
+    },
+    /// Checks profile files of your own, or folders with such.
+    Check {
+        /// Files or folders, as in the provider's `catalog_paths`.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
     },
     /// The JSON Schema of a profile file, for editors.
     Schema,
@@ -32,8 +39,23 @@ pub(super) fn run(command: &Command) -> Result<()> {
             }
         }
         Command::Show { name } => show(catalog, name)?,
+        Command::Check { paths } => check(paths)?,
     }
     Ok(())
+}
+
+fn check(paths: &[PathBuf]) -> Result<()> {
+    match Catalog::with_paths(paths) {
+        Ok(all) => {
+            let count = all.profiles().len() - Catalog::built_in().profiles().len();
+            print(&format!("{count} {} fine", if count == 1 { "profile is" } else { "profiles are" }));
+            Ok(())
+        }
+        Err(found) => {
+            let all: Vec<_> = found.iter().map(ToString::to_string).collect();
+            bail!("{}", all.join("\n"))
+        }
+    }
 }
 
 fn show(catalog: &Catalog, name: &str) -> Result<()> {
