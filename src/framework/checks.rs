@@ -60,6 +60,13 @@ fn apply(rule: &Check, value: &Dynamic, at: &Path, found: &mut Vec<Diagnostic>) 
                     .help(format!("\"{text}\" does not match the pattern `{pattern}`.")),
             );
         }
+        (Check::Guid, Dynamic::String(text)) if !is_guid(text) => {
+            found.push(
+                Diagnostic::error(format!("`{at}` is not a GUID"))
+                    .at(at.clone())
+                    .help(format!("\"{text}\" should look like `11111111-2222-3333-4444-555555555555`.")),
+            );
+        }
         (Check::OneOf(choices), Dynamic::String(text)) if !choices.contains(text) => {
             let all = choices.iter().map(|choice| format!("\"{choice}\"")).collect::<Vec<_>>().join(", ");
             found.push(
@@ -70,6 +77,11 @@ fn apply(rule: &Check, value: &Dynamic, at: &Path, found: &mut Vec<Diagnostic>) 
         }
         _ => {}
     }
+}
+
+/// Whether `text` is a GUID in its usual form.
+pub fn is_guid(text: &str) -> bool {
+    text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 
 fn length(least: Option<u64>, most: Option<u64>, value: &Dynamic, at: &Path, found: &mut Vec<Diagnostic>) {

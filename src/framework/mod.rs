@@ -3,7 +3,7 @@
 //! Data flows one way: wire → [`Dynamic`] → defaults, plan rules, checks (by [`Schema`]) → the typed struct → one hook of the
 //! [`Resource`] → struct → [`Dynamic`] → wire.
 
-mod checks;
+pub mod checks;
 mod codec;
 pub mod diagnostic;
 pub mod dynamic;
@@ -18,10 +18,11 @@ mod server;
 pub mod timeouts;
 mod value;
 
+pub use checks::is_guid;
 pub use diagnostic::{Diagnostic, Diagnostics, Path, Result, Severity, Step};
 pub use dynamic::{Dynamic, Number, Refinement, Type};
 pub use json::from_json;
-pub use model::{configurable, forces_replacement, keeps_state, write_only};
+pub use model::{configurable, forces_replacement, guid, keeps_state, write_only};
 pub use plugin::Plugin;
 pub use resource::{Context, DataSource, Model, Provider, Resource, Stored, StoredOf};
 pub use schema::{Attribute, Schema, Schemas, Shape};

@@ -27,6 +27,18 @@ pub fn write_only(schema: &mut schemars::Schema) {
     schema.insert("writeOnly".to_owned(), true.into());
 }
 
+/// A transform for an attribute that is a GUID, or a collection of such.
+pub fn guid(schema: &mut schemars::Schema) {
+    match schema.get_mut("items") {
+        Some(serde_json::Value::Object(items)) => {
+            items.insert("format".to_owned(), "uuid".into());
+        }
+        _ => {
+            schema.insert("format".to_owned(), "uuid".into());
+        }
+    }
+}
+
 /// The schema of a model. Fails, with the attribute's name, on a keyword that has no meaning here and on an attribute
 /// without documentation: both are faults of the model that the test of the registry finds.
 pub fn schema_of<T: JsonSchema>() -> Result<Schema, String> {
@@ -92,7 +104,10 @@ fn attribute(node: &Map<String, Json>, listed_as_required: bool) -> Result<Attri
     if description.is_empty() {
         return Err("has no doc comment".to_owned());
     }
-    let (shape, checks) = shape(node)?;
+    let (mut shape, checks) = shape(node)?;
+    if computed_only {
+        shape.read_only();
+    }
     let default = node
         .get("default")
         .filter(|value| !value.is_null())
@@ -191,8 +206,9 @@ fn own_checks(node: &Map<String, Json>) -> Vec<Check> {
     let number = |name: &str| node.get(name).and_then(Json::as_u64);
     let (least, most) = (number("minLength").or(number("minItems")), number("maxLength").or(number("maxItems")));
     let length = (least.is_some() || most.is_some()).then_some(Check::Length(least, most));
+    let guid = (node.get("format").and_then(Json::as_str) == Some("uuid")).then_some(Check::Guid);
     let pattern = node.get("pattern").and_then(Json::as_str).map(|text| Check::Pattern(text.to_owned()));
-    length.into_iter().chain(pattern).collect()
+    length.into_iter().chain(pattern).chain(guid).collect()
 }
 
 /// The texts of an enum: `enum`, or `oneOf` constants where the variants are documented.

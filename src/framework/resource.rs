@@ -111,6 +111,8 @@ pub struct Context<S> {
     services: Option<Arc<S>>,
     config: Dynamic,
     findings: Mutex<Findings>,
+    pub(super) second_plan: bool,
+    pub(super) tainted: bool,
     /// When this call has to be done.
     pub deadline: Instant,
     /// Ends waiting soon: the CLI asked the provider to stop.
@@ -130,7 +132,8 @@ impl<S> Context<S> {
         limit: Duration,
         cancelled: CancellationToken,
     ) -> Self {
-        Self { services, config, findings: Mutex::default(), deadline: Instant::now() + limit, cancelled }
+        let deadline = Instant::now() + limit;
+        Self { services, config, findings: Mutex::default(), second_plan: false, tainted: false, deadline, cancelled }
     }
 
     /// What the provider offers. Fails while the provider is not configured.
@@ -148,6 +151,16 @@ impl<S> Context<S> {
     /// Whether the user wrote this attribute, be its value known or not. Only while planning and applying.
     pub fn is_configured(&self, attribute: &str) -> bool {
         !self.config.attribute(attribute).is_null()
+    }
+
+    /// Whether this create was planned a moment ago as a change of the object that it replaces. Only while planning.
+    pub fn is_second_plan(&self) -> bool {
+        self.second_plan
+    }
+
+    /// Whether a tainted object is deleted. Its private data are what the plan of its replacement gave. Only while deleting.
+    pub fn is_tainted(&self) -> bool {
+        self.tainted
     }
 
     /// Adds a warning to the answer.

@@ -65,6 +65,8 @@ pub enum Check {
     Length(Option<u64>, Option<u64>),
     /// The whole string matches.
     Pattern(String),
+    /// A GUID in its usual form.
+    Guid,
     /// One of these strings.
     OneOf(Vec<String>),
     /// The same rule for each element.
@@ -81,6 +83,17 @@ impl Schema {
 }
 
 impl Shape {
+    /// Makes nested attributes computed only: the provider decides them with the object that they are part of.
+    pub(super) fn read_only(&mut self) {
+        if let Self::Object(nested) | Self::ObjectList(nested) | Self::ObjectMap(nested) = self {
+            for attribute in nested.attributes.values_mut() {
+                (attribute.required, attribute.optional, attribute.computed) = (false, false, true);
+                attribute.default = None;
+                attribute.shape.read_only();
+            }
+        }
+    }
+
     /// The type of its values.
     pub fn value_type(&self) -> Type {
         match self {

@@ -64,8 +64,25 @@ struct Envelope<P> {
     /// The state holds nothing but an import's identity.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     imported: bool,
+    /// Which plan wrote this; absent beside a state. The CLI hands it to the second plan of a replacement, and to the delete of the
+    /// replaced object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    planned: Option<Planned>,
     #[serde(default)]
     private: P,
+}
+
+/// Which plan wrote the private data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Planned {
+    /// A create that is planned for the first time: of a new object, or in place of a tainted one, of which the CLI tells the
+    /// provider nothing while planning.
+    Create,
+    /// A change of an existing object, perhaps the first plan of its replacement.
+    Change,
+    /// The second plan of a replacement.
+    Replacement,
 }
 
 pub(super) struct Adapter<R> {
@@ -87,7 +104,7 @@ impl<R: Resource> Adapter<R> {
     fn answer(&self, stored: &StoredOf<R>) -> Result<ReadAnswer> {
         let state = encode(&stored.value)?.unknown_as_null();
         let identity = planning::project(&self.identity, &state);
-        Ok(ReadAnswer { state, identity, private: seal(&stored.private)?, diagnostics: Vec::new() })
+        Ok(ReadAnswer { state, identity, private: seal(None, &stored.private)?, diagnostics: Vec::new() })
     }
 
     async fn read_object(&self, request: &Read, cx: &Context<R::Services>) -> Result<ReadAnswer> {
@@ -113,7 +130,10 @@ impl<R: Resource> Adapter<R> {
         let mut state = match self.decode(base, &request.private) {
             Ok(state) => state,
             // Something plain is not known yet: what the schema alone decides stands, and apply plans once more.
-            Err(CodecError::Unknown) => return Ok((base.clone(), request.private.clone())),
+            Err(CodecError::Unknown) => {
+                let private = envelope::<R>(&request.private).map_err(does_not_fit)?.private;
+                return Ok((base.clone(), seal(Some(planned_as::<R>(request)), &private)?));
+            }
             Err(why) => return Err(does_not_fit(why)),
         };
         let prior = match request.prior {
@@ -123,11 +143,12 @@ impl<R: Resource> Adapter<R> {
         state.exists = prior.is_some();
         guarded(R::plan(&mut state, prior.as_ref(), cx)).await?;
         let planned = planning::overlay(&self.schema, base, encode(&state.value)?, &request.config);
-        Ok((planned, seal(&state.private)?))
+        Ok((planned, seal(Some(planned_as::<R>(request)), &state.private)?))
     }
 
     async fn plan_change(&self, request: Plan, call: Call<R::Services>) -> PlanAnswer {
-        let cx = call.context(&request.config, limit(&request.prior, Operation::Read));
+        let mut cx = call.context(&request.config, limit(&request.prior, Operation::Read));
+        cx.second_plan = planned_as::<R>(&request) == Planned::Replacement;
         if request.config.is_null() {
             let prior = self.decode(&request.prior, &request.private).map_err(does_not_fit);
             let result = match prior {
@@ -167,7 +188,8 @@ impl<R: Resource> Adapter<R> {
             (_, true) => (Operation::Delete, &request.prior),
             _ => (Operation::Update, &request.planned),
         };
-        let cx = call.context(&request.config, limit(subject, operation));
+        let mut cx = call.context(&request.config, limit(subject, operation));
+        cx.tainted = envelope::<R>(&request.private).is_ok_and(|private| private.planned == Some(Planned::Create));
         let answer = match operation {
             Operation::Delete => self.delete(&request, &cx).await,
             Operation::Create => self.create(&request, &cx).await,
@@ -184,7 +206,8 @@ impl<R: Resource> Adapter<R> {
     }
 
     async fn create(&self, request: &Apply, cx: &Context<R::Services>) -> Result<ReadAnswer> {
-        let mut state = self.decode(&request.planned, &request.private).map_err(does_not_fit)?;
+        // Nothing is remembered of a new object: what a replacement's plan carries is the old one's.
+        let mut state = self.decode(&request.planned, &[]).map_err(does_not_fit)?;
         state.exists = false;
         let Err(found) = guarded(R::create(&mut state, cx)).await else { return self.answer(&state) };
         if !state.exists {
@@ -365,14 +388,24 @@ fn encode<T: Serialize>(value: &T) -> Result<Dynamic> {
 
 fn envelope<R: Resource>(private: &[u8]) -> std::result::Result<Envelope<R::Private>, CodecError> {
     if private.is_empty() {
-        return Ok(Envelope { imported: false, private: R::Private::default() });
+        return Ok(Envelope { imported: false, planned: None, private: R::Private::default() });
     }
     serde_json::from_slice(private)
         .map_err(|why| CodecError::Other(format!("the private data beside the state: {why}")))
 }
 
-fn seal<P: Serialize>(private: &P) -> Result<Vec<u8>> {
-    serde_json::to_vec(&Envelope { imported: false, private })
+fn planned_as<R: Resource>(request: &Plan) -> Planned {
+    if !request.prior.is_null() {
+        return Planned::Change;
+    }
+    match envelope::<R>(&request.private) {
+        Ok(private) if private.planned == Some(Planned::Change) => Planned::Replacement,
+        _ => Planned::Create,
+    }
+}
+
+fn seal<P: Serialize>(planned: Option<Planned>, private: &P) -> Result<Vec<u8>> {
+    serde_json::to_vec(&Envelope { imported: false, planned, private })
         .map_err(|why| Diagnostic::bug(format!("private data: {why}")).into())
 }
 
