@@ -1,4 +1,4 @@
-//! Graph's `application` and its deleted items.
+//! Graph's `application`.
 
 use super::errors::GraphError;
 use super::transport::{Graph, Retry, escaped, quoted};
@@ -231,6 +231,8 @@ pub struct ApplicationPatch {
     pub required_resource_access: Option<Vec<RequiredResourceAccess>>,
     /// Lock all properties of its service principals.
     pub lock_instance_properties: Option<bool>,
+    /// Removes every certificate.
+    pub clear_key_credentials: bool,
 }
 
 #[derive(Serialize)]
@@ -260,6 +262,8 @@ struct Body<'a> {
     required_resource_access: Option<&'a Vec<RequiredResourceAccess>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_principal_lock_configuration: Option<Lock>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_credentials: Option<[(); 0]>,
 }
 
 impl<'a> From<&'a ApplicationPatch> for Body<'a> {
@@ -280,8 +284,15 @@ impl<'a> From<&'a ApplicationPatch> for Body<'a> {
             service_principal_lock_configuration: patch
                 .lock_instance_properties
                 .map(|on| Lock { is_enabled: Some(on), all_properties: Some(on) }),
+            key_credentials: patch.clear_key_credentials.then_some([]),
         }
     }
+}
+
+#[derive(Serialize)]
+struct Reference {
+    #[serde(rename = "@odata.id")]
+    id: String,
 }
 
 impl Graph {
@@ -301,6 +312,7 @@ impl Graph {
             public_client_redirect_uris: Some(new.public_client_redirect_uris.clone()),
             required_resource_access: None,
             lock_instance_properties: new.lock_instance_properties.then_some(true),
+            clear_key_credentials: false,
         };
         let retry = if new.unique_name.is_some() { Retry::Safe } else { Retry::Unsafe };
         self.post("/applications", &Body::from(&patch), retry).await
@@ -332,14 +344,28 @@ impl Graph {
         self.delete(&format!("/applications/{}", escaped(id))).await
     }
 
-    /// Deleted applications that hold the alternate key. Graph documents no filter by it here, so all are looked through.
-    pub async fn deleted_applications_by_unique_name(&self, name: &str) -> Result<Vec<Application>, GraphError> {
-        let all: Vec<Application> = self.list("/directory/deletedItems/microsoft.graph.application").await?;
-        Ok(all.into_iter().filter(|app| app.unique_name.as_deref() == Some(name)).collect())
+    /// Object ids of its owners. Graph counts at most 100.
+    pub async fn application_owners(&self, id: &str) -> Result<Vec<String>, GraphError> {
+        #[derive(Deserialize)]
+        struct Owner {
+            id: String,
+        }
+        let all: Vec<Owner> = self.list(&format!("/applications/{}/owners?$select=id", escaped(id))).await?;
+        Ok(all.into_iter().map(|owner| owner.id).collect())
     }
 
-    /// Removes a deleted object for good. Gone already is success.
-    pub async fn purge_deleted_item(&self, id: &str) -> Result<(), GraphError> {
-        self.delete(&format!("/directory/deletedItems/{}", escaped(id))).await
+    /// Adds an owner: a user or a service principal. One already is success.
+    pub async fn add_application_owner(&self, id: &str, owner: &str) -> Result<(), GraphError> {
+        let body = Reference { id: format!("{}/directoryObjects/{}", self.base(), escaped(owner)) };
+        let path = format!("/applications/{}/owners/$ref", escaped(id));
+        match self.settled(|| self.post_empty(&path, &body, Retry::Safe)).await {
+            Err(error) if error.is_reference_present() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Removes an owner. None already is success.
+    pub async fn remove_application_owner(&self, id: &str, owner: &str) -> Result<(), GraphError> {
+        self.delete(&format!("/applications/{}/owners/{}/$ref", escaped(id), escaped(owner))).await
     }
 }

@@ -172,6 +172,16 @@ impl GraphError {
         self.is(400, "already exists on the object") || self.api().is_some_and(|error| error.status == 409)
     }
 
+    /// The reference that was to be added is there. Source: Graph's text for `owners/$ref`.
+    pub fn is_reference_present(&self) -> bool {
+        self.is(400, "added object references already exist")
+    }
+
+    /// The application has no secret of the key id. Source: Graph's text for `removePassword`.
+    pub fn is_no_such_password(&self) -> bool {
+        self.is(400, "no password credential found")
+    }
+
     /// An answer that a directory which is still replicating gives to a write that needs an object made a moment ago.
     /// Source: what azuread retries on; Graph documents only the status.
     pub fn is_replication_delay(&self) -> bool {

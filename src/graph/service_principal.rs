@@ -16,13 +16,23 @@ pub struct ServicePrincipal {
     /// Client id of its application.
     pub app_id: String,
     /// Name.
+    #[serde(default)]
     pub display_name: Option<String>,
     /// Tenant that its application lives in.
+    #[serde(default)]
     pub app_owner_organization_id: Option<String>,
     /// Whether it may sign in.
+    #[serde(default)]
     pub account_enabled: Option<bool>,
     /// Whether users need an assignment.
+    #[serde(default)]
     pub app_role_assignment_required: Option<bool>,
+    /// All tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// RFC 3339; set while it is among the deleted items.
+    #[serde(default)]
+    pub deleted_date_time: Option<String>,
     /// Application permissions that it offers; read by [`Graph::api_by_app_id`] only.
     #[serde(default)]
     pub app_roles: Vec<AppRole>,
@@ -70,20 +80,27 @@ pub struct ServicePrincipalPatch {
 #[serde(rename_all = "camelCase")]
 struct NewServicePrincipal<'a> {
     app_id: &'a str,
+    #[serde(flatten)]
+    properties: &'a ServicePrincipalPatch,
 }
 
 impl Graph {
     /// Makes the principal of an application, of this tenant or another. A tenant can hold only one: repeating is safe. Waits where
     /// the directory still replicates the application.
-    pub async fn create_service_principal(&self, app_id: &str) -> Result<ServicePrincipal, GraphError> {
-        let body = NewServicePrincipal { app_id };
+    pub async fn create_service_principal(
+        &self,
+        app_id: &str,
+        properties: &ServicePrincipalPatch,
+    ) -> Result<ServicePrincipal, GraphError> {
+        let body = NewServicePrincipal { app_id, properties };
         self.settled(|| self.post("/servicePrincipals", &body, Retry::Safe)).await
     }
 
     /// Makes the principal of an application that lives elsewhere, such as an API of Microsoft's. Nothing of it replicates in this
     /// tenant: a refusal is final.
     pub async fn add_service_principal(&self, app_id: &str) -> Result<ServicePrincipal, GraphError> {
-        self.post("/servicePrincipals", &NewServicePrincipal { app_id }, Retry::Safe).await
+        let body = NewServicePrincipal { app_id, properties: &ServicePrincipalPatch::default() };
+        self.post("/servicePrincipals", &body, Retry::Safe).await
     }
 
     /// By object id.

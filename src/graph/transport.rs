@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -55,6 +55,8 @@ struct Shared {
     in_flight: Semaphore,
     /// Server's clock minus ours, in seconds, from the last `Date`.
     offset: AtomicI64,
+    /// Whether anything but a read was sent.
+    written: AtomicBool,
 }
 
 /// Microsoft Graph in one tenant. Clones share token, connections and limits of load.
@@ -98,6 +100,7 @@ impl Graph {
             tokens: TokenCache::default(),
             in_flight: Semaphore::new(IN_FLIGHT),
             offset: AtomicI64::new(0),
+            written: AtomicBool::new(false),
         };
         let limits =
             Limits { deadline: Instant::now() + Duration::from_secs(20 * 60), cancelled: CancellationToken::new() };
@@ -114,6 +117,11 @@ impl Graph {
     pub fn now(&self) -> jiff::Timestamp {
         let offset = jiff::SignedDuration::from_secs(self.shared.offset.load(Ordering::Relaxed));
         jiff::Timestamp::now().checked_add(offset).unwrap_or_else(|_| jiff::Timestamp::now())
+    }
+
+    /// Whether this client has written anything yet.
+    pub fn has_written(&self) -> bool {
+        self.shared.written.load(Ordering::Relaxed)
     }
 
     /// What the present token says of its holder.
@@ -172,6 +180,11 @@ impl Graph {
     ) -> Result<T, GraphError> {
         let answer = self.send(Method::POST, path, Some(json("POST", path, body)?), retry).await?;
         parse("POST", path, &answer)
+    }
+
+    /// A request whose answer, where it has one, says nothing new.
+    pub(super) async fn post_empty<B: Serialize>(&self, path: &str, body: &B, retry: Retry) -> Result<(), GraphError> {
+        self.send(Method::POST, path, Some(json("POST", path, body)?), retry).await.map(|_| ())
     }
 
     pub(super) async fn patch<B: Serialize>(&self, path: &str, body: &B) -> Result<(), GraphError> {
@@ -250,6 +263,7 @@ impl Graph {
                 () = tokio::time::sleep_until(self.limits.deadline) => return Err(GraphError::DeadlineExceeded { tried: tried(), last: None }),
             }
         } else {
+            self.shared.written.store(true, Ordering::Relaxed);
             work.await
         };
         let status = answer.as_ref().map(|answer| answer.status).unwrap_or_default();

@@ -94,7 +94,7 @@ impl ApiPrincipals {
         ids_hold: bool,
         key: &PermissionKey,
     ) -> Result<Option<String>> {
-        if crate::provider::config::is_guid(&key.value) {
+        if crate::framework::is_guid(&key.value) {
             return Ok(Some(key.value.to_lowercase()));
         }
         let api = catalog.api(&key.api);

@@ -1,7 +1,7 @@
 //! The provider block: what it may say, where the environment fills gaps, and what becomes of it.
 
 use crate::framework::timeouts::duration;
-use crate::framework::{Diagnostic, Diagnostics, Path, Result, Secret, Step, Value};
+use crate::framework::{Diagnostic, Diagnostics, Path, Result, Secret, Step, Value, is_guid};
 use crate::graph::Endpoints;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub struct ProviderConfig {
     pub endpoints: Option<Value<EndpointsConfig>>,
     /// File with further trusted root certificates (PEM), for proxies and private clouds. `SSL_CERT_FILE` is honoured too.
     pub ca_certificate_path: Option<Value<String>>,
+    /// Folders with further connector profiles (`*.toml`), relative to the working directory. They may not redefine a built-in one.
+    pub catalog_paths: Option<Value<Vec<String>>>,
     /// How often a request is repeated that the service throttled or could not serve. Default 10.
     pub max_retries: Option<Value<u32>>,
     /// How long one request may take, such as `"30s"` (default).
@@ -87,6 +89,8 @@ pub struct Settings {
     pub environment: Environment,
     /// Further trust root.
     pub ca_certificate: Option<PathBuf>,
+    /// Folders with further profiles.
+    pub catalog_paths: Vec<PathBuf>,
     /// Retries of one request.
     pub max_retries: u32,
     /// Limit of one request.
@@ -167,6 +171,14 @@ impl ProviderConfig {
             }
             None => cloud,
         };
+        let catalog_paths = match self.catalog_paths {
+            Some(Value::Known(paths)) => paths.into_iter().map(PathBuf::from).collect(),
+            Some(Value::Unknown) => {
+                unknown.push("catalog_paths");
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
         let max_retries = match self.max_retries {
             Some(Value::Known(count)) => count,
             _ => 10,
@@ -179,6 +191,7 @@ impl ProviderConfig {
             endpoints,
             environment,
             ca_certificate,
+            catalog_paths,
             max_retries,
             request_timeout: request_timeout.unwrap_or(Duration::from_secs(30)),
             unknown,
@@ -222,11 +235,6 @@ fn environment(name: &str) -> Result<Environment> {
             .help(format!("It is one of {all}."))
             .into()
     })
-}
-
-/// Whether `text` is a GUID in its usual form.
-pub fn is_guid(text: &str) -> bool {
-    text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 
 /// Checks a GUID attribute.

@@ -4,10 +4,12 @@ pub mod apis;
 pub mod config;
 mod errors;
 mod registry;
+pub mod run;
 mod services;
 
 pub use config::ProviderConfig;
 pub use registry::registry;
+pub use run::{Planned, Run, Target};
 pub use services::{Cx, Services};
 
 use crate::framework::{Plugin, Provider, Result, Server};
@@ -25,7 +27,7 @@ impl Provider for M365 {
     }
 
     fn configure(&self, config: ProviderConfig) -> Result<Services> {
-        Ok(Services::new(config.resolve(&|name| std::env::var(name).ok())?))
+        Services::new(config.resolve(&|name| std::env::var(name).ok())?)
     }
 }
 

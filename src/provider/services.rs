@@ -1,9 +1,10 @@
 //! What resources are given: Graph clients by tenant, the catalogue, the tenants' API principals, and the locks that serialise
 //! writes to one object.
 
-use super::config::{Environment, Settings, is_guid};
+use super::config::{Environment, Settings};
+use super::run::Run;
 use crate::catalog::Catalog;
-use crate::framework::{Context, Diagnostic, Result};
+use crate::framework::{Context, Diagnostic, Diagnostics, Result, is_guid};
 use crate::graph::{ClientSecret, Graph, Limits, Options};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,8 +14,10 @@ use tokio::sync::OwnedMutexGuard;
 pub struct Services {
     /// As configured.
     pub settings: Settings,
-    /// Connector profiles and permission ids.
-    pub catalog: &'static Catalog,
+    /// The catalogue with what `catalog_paths` adds; `None` where it adds nothing.
+    catalog: Option<Catalog>,
+    /// What this run has seen and done.
+    pub run: Run,
     clients: Mutex<HashMap<String, Graph>>,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     apis: super::apis::ApiPrincipals,
@@ -25,9 +28,22 @@ pub type Cx = Context<Services>;
 
 impl Services {
     /// Without network: clients are made when a resource first needs one.
-    pub fn new(settings: Settings) -> Self {
-        let apis = super::apis::ApiPrincipals::default();
-        Self { settings, catalog: Catalog::built_in(), clients: Mutex::default(), locks: Mutex::default(), apis }
+    /// Fails where a file of `catalog_paths` is wrong.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let catalog = catalog(&settings)?;
+        Ok(Self {
+            settings,
+            catalog,
+            run: Run::default(),
+            clients: Mutex::default(),
+            locks: Mutex::default(),
+            apis: super::apis::ApiPrincipals::default(),
+        })
+    }
+
+    /// Whether the tenant can be reached: false while the provider block has values that are known only after apply.
+    pub fn is_known(&self) -> bool {
+        self.settings.unknown.is_empty()
     }
 
     /// The configured tenant where it is given as a GUID.
@@ -87,6 +103,18 @@ impl Services {
     }
 }
 
+fn catalog(settings: &Settings) -> Result<Option<Catalog>> {
+    if settings.catalog_paths.is_empty() {
+        return Ok(None);
+    }
+    Catalog::with_paths(&settings.catalog_paths).map(Some).map_err(|all| {
+        let found = all.into_iter().map(|why| {
+            Diagnostic::error("A connector profile cannot be used").at("catalog_paths").help(why.to_string())
+        });
+        Diagnostics(found.collect())
+    })
+}
+
 impl Context<Services> {
     /// Graph in `tenant`, or in the provider's own where none is given; bound to this call's time limit and cancellation.
     pub fn graph(&self, tenant: Option<&str>) -> Result<Graph> {
@@ -94,9 +122,29 @@ impl Context<Services> {
         Ok(self.services()?.client(tenant)?.within(limits))
     }
 
+    /// Graph, for a look-up while planning: `None` where the tenant cannot be reached yet, and while applying, where what a plan could
+    /// find out has been said already.
+    pub fn graph_for_plan(&self, tenant: Option<&str>) -> Result<Option<Graph>> {
+        if !self.configured_services().is_some_and(Services::is_known) {
+            return Ok(None);
+        }
+        let graph = self.graph(tenant)?;
+        Ok((!graph.has_written()).then_some(graph))
+    }
+
     /// The catalogue; the built-in one while the provider is not configured.
-    pub fn catalog(&self) -> &'static Catalog {
-        self.configured_services().map_or_else(Catalog::built_in, |services| services.catalog)
+    pub fn catalog(&self) -> &Catalog {
+        self.configured_services().and_then(|services| services.catalog.as_ref()).unwrap_or_else(|| Catalog::built_in())
+    }
+
+    /// Whether the catalogue is all there is: not while the provider is not configured, or its `catalog_paths` are unknown.
+    pub fn catalog_is_complete(&self) -> bool {
+        self.configured_services().is_some_and(|services| !services.settings.unknown.contains(&"catalog_paths"))
+    }
+
+    /// What this run has seen and done.
+    pub fn run(&self) -> Result<&Run> {
+        Ok(&self.services()?.run)
     }
 
     /// The tenant's API principals, each looked up once.

@@ -1,14 +1,17 @@
 //! `m365_admin_consent`: what the tenant has granted to a service principal.
 
 use super::connector_app::consent_url;
-use super::permissions::{Spellings, listed, resolve_all};
-use super::{plan_tenant, resolve_tenant};
+use super::permissions::{Spellings, listed, resolve, resolve_all, stored};
+use super::{plan_tenant, resolve_tenant, target};
 use crate::catalog::{Kind, PermissionKey};
 use crate::framework::{
-    Computed, Diagnostic, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement, keeps_state,
+    Computed, Diagnostic, Diagnostics, Path, Resource, Result, Step, Stored, Timeouts, Value, configurable,
+    forces_replacement, guid, keeps_state,
 };
 use crate::graph::{Graph, PermissionGrant};
-use crate::provider::{Cx, Services};
+use crate::provider::{Cx, Planned, Services};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,10 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AdminConsent {
     /// Tenant (GUID) that grants. The provider's own where not given; kept once made.
-    #[schemars(transform = configurable, transform = forces_replacement, transform = keeps_state)]
+    #[schemars(transform = configurable, transform = forces_replacement, transform = keeps_state, transform = guid)]
     pub tenant_id: Computed<String>,
     /// Object id of the service principal that is granted to: `service_principal_id` of an `m365_connector_app`.
-    #[schemars(transform = forces_replacement, length(min = 1))]
+    #[schemars(transform = forces_replacement, transform = guid)]
     pub service_principal_id: Value<String>,
     /// Permission keys to grant, normally `permissions` of an `m365_connector_permission_set`. After a refresh: what is granted in
     /// fact, so that a plan shows `+` for what is missing and `-` for what will be revoked.
@@ -28,13 +31,26 @@ pub struct AdminConsent {
     /// Whether these are all that may be granted (default `true`); else other grants are left alone.
     #[serde(default = "yes")]
     pub exclusive: bool,
+    /// Grants beyond `permissions` that are tolerated for a while, by permission key.
+    pub exceptions: Option<BTreeMap<String, Exception>>,
     /// How long operations may take.
     pub timeouts: Option<Timeouts>,
-    /// What is true of each permission: `granted`, `missing`, `excess`, or `foreign` for one that is not ours in shared mode.
+    /// What is true of each permission: `granted`, `missing`, `excess`, `excepted`, or `foreign` for one that is not ours in shared
+    /// mode.
     pub status: Computed<BTreeMap<String, String>>,
     /// Page on which an administrator can consent to what the application asks for.
     #[schemars(transform = keeps_state)]
     pub consent_url: Computed<String>,
+}
+
+/// Why and how long a grant that nobody declared is tolerated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Exception {
+    /// Last day on which it is tolerated, such as `2027-01-31`, in UTC and by the server's clock at the last refresh.
+    pub until: String,
+    /// Why, for those who read the plan.
+    #[schemars(length(min = 1))]
+    pub reason: String,
 }
 
 fn yes() -> bool {
@@ -62,9 +78,18 @@ pub struct AdminConsentPrivate {
     /// The create did not end: a delete gives back only what was granted.
     #[serde(default)]
     incomplete: bool,
+    /// The server's day (UTC) when the tenant was last looked at: what has expired by then is decided by it.
+    #[serde(default)]
+    seen_on: Option<Date>,
 }
 
 type State = Stored<AdminConsent, AdminConsentPrivate>;
+
+const GRANTED: &str = "granted";
+const MISSING: &str = "missing";
+const EXCESS: &str = "excess";
+const EXCEPTED: &str = "excepted";
+const FOREIGN: &str = "foreign";
 
 impl Resource for AdminConsent {
     const NAME: &'static str = "m365_admin_consent";
@@ -73,19 +98,43 @@ impl Resource for AdminConsent {
     type Private = AdminConsentPrivate;
 
     fn validate(&self, cx: &Cx) -> Result<()> {
-        self.permissions.known().map_or(Ok(()), |keys| resolve_all(keys, "permissions", cx.catalog()).map(|_| ()))
+        let mut found = Diagnostics::default();
+        if let Some(keys) = self.permissions.known() {
+            found.take(resolve_all(keys, "permissions", cx));
+        }
+        found.take(self.exceptions(cx));
+        if !self.exclusive && self.exceptions.as_ref().is_some_and(|exceptions| !exceptions.is_empty()) {
+            found.push(
+                Diagnostic::error("`exceptions` need an exclusive consent")
+                    .at("exceptions")
+                    .help("With `exclusive = false` every other grant is left alone anyway. Remove `exceptions`, or set `exclusive = true`."),
+            );
+        }
+        found.into_result()
     }
 
     async fn plan(state: &mut State, prior: Option<&State>, cx: &Cx) -> Result<()> {
         let before = prior.map(|prior| &prior.value);
         plan_tenant(&mut state.value.tenant_id, before.map(|before| &before.tenant_id), cx)?;
-        state.value.status = match state.value.permissions.known() {
-            None => Computed::Unknown,
-            Some(keys) => {
-                resolve_all(keys, "permissions", cx.catalog())?;
-                planned_status(keys, state.value.exclusive, before).into()
-            }
+        state.plan_among_others(cx)?;
+        let Some(keys) = state.value.permissions.known().cloned() else {
+            state.value.status = Computed::Unknown;
+            return Ok(());
         };
+        let declared = resolve_all(&keys, "permissions", cx)?;
+        state.warn_of_exceptions(&declared, cx)?;
+        match prior {
+            Some(prior) => {
+                let planned = state.planned_status(prior, &declared, cx)?;
+                warn_of_kept(prior, &planned, cx);
+                state.value.status = planned.into();
+            }
+            None => {
+                state.value.status =
+                    keys.iter().map(|key| (key.clone(), GRANTED.to_owned())).collect::<BTreeMap<_, _>>().into();
+                state.look_before_create(&declared, cx).await?;
+            }
+        }
         Ok(())
     }
 
@@ -94,13 +143,14 @@ impl Resource for AdminConsent {
         let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
         state.value.tenant_id = tenant.clone().into();
         let client = state.value.service_principal_id.get()?.clone();
-        let principal = graph.service_principal(&client).await?;
-        let Some(principal) = principal else { return Err(no_such_principal(&graph, &client).await?) };
+        let Some(principal) = graph.service_principal(&client).await? else {
+            return Err(no_such_principal(&graph, &client).await?);
+        };
         state.value.consent_url = consent_url(cx, &tenant, &principal.app_id)?.into();
         state.private.incomplete = true;
-        let refuse_undeclared = state.value.exclusive;
-        grant(state, &graph, &tenant, &BTreeSet::new(), refuse_undeclared, cx).await?;
+        grant(state, &graph, &tenant, &BTreeSet::new(), true, cx).await?;
         state.private.incomplete = false;
+        cx.run()?.take(target::<Self>(&tenant, &client), state.value.permissions.get()?.iter().cloned());
         Ok(())
     }
 
@@ -108,7 +158,12 @@ impl Resource for AdminConsent {
         let graph = cx.graph(key.tenant_id.as_deref())?;
         let tenant = resolve_tenant(&key.tenant_id.clone().into(), &graph).await?;
         let client = &key.service_principal_id;
-        let Some(granted) = Granted::read(&graph, &tenant, client, cx).await? else { return Ok(None) };
+        let granted = match Granted::read(&graph, &tenant, client, cx).await? {
+            Some(granted) => granted,
+            // Nothing is granted to a deleted principal; restored under its former id, it is granted to again.
+            None if prior.is_some() && graph.deleted_service_principal(client).await?.is_some() => Granted::default(),
+            None => return Ok(None),
+        };
         let mut state = match prior {
             Some(prior) => prior,
             None => {
@@ -119,31 +174,59 @@ impl Resource for AdminConsent {
                 state
             }
         };
-        state.value.observe(&granted, &state.private, cx)?;
+        state.private.seen_on = Some(today(&graph));
+        state.observe(&granted, cx)?;
+        cx.run()?.found_in_state(target::<Self>(&tenant, client), &state.private)?;
         Ok(Some(state))
     }
 
     async fn update(state: &mut State, prior: State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
         let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
-        // Only what the plan showed is revoked: a grant that appeared since then shows in the next plan.
-        let shown = prior.value.permissions.get()?;
-        let may_revoke = |key: &&String| state.value.exclusive || prior.private.added.contains(*key);
-        let revoke = shown.iter().chain(&prior.private.added).filter(may_revoke).cloned().collect();
+        let shown = prior.value.permissions.get()?.iter();
+        let mut revoke: BTreeSet<String> = match state.value.exclusive {
+            // Only what the plan showed is revoked: a grant that appeared since then shows in the next plan.
+            true => {
+                shown.chain(prior.value.status.known().into_iter().flatten().map(|(key, _)| key)).cloned().collect()
+            }
+            false => BTreeSet::new(),
+        };
+        revoke.extend(prior.private.added.iter().cloned());
+        let excepted = state.value.status.known().into_iter().flatten().filter(|(_, status)| *status == EXCEPTED);
+        for (key, _) in excepted {
+            revoke.remove(key);
+        }
         grant(state, &graph, &tenant, &revoke, false, cx).await
     }
 
     async fn delete(prior: State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(prior.value.tenant_id.known().map(String::as_str))?;
         let tenant = resolve_tenant(&prior.value.tenant_id, &graph).await?;
-        let revoke = match prior.value.exclusive && !prior.private.incomplete {
+        let mut revoke = match prior.value.exclusive && !prior.private.incomplete && !cx.is_tainted() {
             true => prior.value.permissions.get()?.clone(),
             false => prior.private.added.clone(),
         };
+        let target = target::<Self>(&tenant, prior.value.service_principal_id.get()?);
+        if let Some(taken) = cx.run()?.taken(&target) {
+            let kept: Vec<_> = revoke.intersection(&taken).cloned().collect();
+            if !kept.is_empty() {
+                cx.warn(
+                    Diagnostic::warning("Grants were not revoked, because a create in the same run declares them")
+                        .help(listed(kept)),
+                );
+            }
+            revoke.retain(|key| !taken.contains(key));
+        }
+        cx.run()?.found_in_state(target, &prior.private)?;
         let mut state = prior;
         state.value.permissions = BTreeSet::new().into();
         grant(&mut state, &graph, &tenant, &revoke, false, cx).await
     }
+}
+
+/// The server's day, in UTC.
+fn today(graph: &Graph) -> Date {
+    graph.now().to_zoned(TimeZone::UTC).date()
 }
 
 impl AdminConsent {
@@ -154,6 +237,7 @@ impl AdminConsent {
             service_principal_id: client.to_owned().into(),
             permissions: BTreeSet::new().into(),
             exclusive: true,
+            exceptions: None,
             timeouts: None,
             status: Computed::Null,
             consent_url: Computed::Null,
@@ -161,46 +245,186 @@ impl AdminConsent {
         Stored { value, private: AdminConsentPrivate::default(), exists: true }
     }
 
+    /// Last day of each exception; all faults at once, each at its entry.
+    fn exceptions(&self, cx: &Cx) -> Result<BTreeMap<PermissionKey, Date>> {
+        let (mut days, mut found) = (BTreeMap::new(), Diagnostics::default());
+        for (text, exception) in self.exceptions.iter().flatten() {
+            let at = Path::attribute("exceptions").then(Step::Key(text.clone()));
+            let key = resolve(text, cx).map_err(|why| found.push(why.at(at.clone()))).ok();
+            match (key, exception.until.parse::<Date>()) {
+                (Some(key), Ok(until)) if exception.until.len() == 10 => {
+                    days.insert(key, until);
+                }
+                (None, Ok(_)) => {}
+                _ => found.push(
+                    Diagnostic::error(format!("\"{}\" is no day", exception.until))
+                        .at(at)
+                        .help("`until` is the last day of the exception, such as `2027-01-31`."),
+                ),
+            }
+        }
+        found.into_result().map(|()| days)
+    }
+}
+
+impl State {
+    /// An exclusive consent beside another one on the same service principal would undo its work.
+    fn plan_among_others(&self, cx: &Cx) -> Result<()> {
+        let Some(client) = self.value.service_principal_id.known() else { return Ok(()) };
+        let target = target::<AdminConsent>(self.value.tenant_id.known().map_or("", String::as_str), client);
+        if cx.run()?.plan(target, Planned { exclusive: self.value.exclusive, second: cx.is_second_plan() }) {
+            return Ok(());
+        }
+        Err(Diagnostic::error("Two consents grant to one service principal, and one of them is exclusive")
+            .at("service_principal_id")
+            .help(format!("An exclusive consent is all that the service principal {client} may hold: it would revoke what the other one grants."))
+            .help("Put all permissions into one consent, or set `exclusive = false` on all of them.")
+            .into())
+    }
+
+    /// An exception that does nothing, or no more, misleads whoever reads the configuration.
+    fn warn_of_exceptions(&self, declared: &Spellings, cx: &Cx) -> Result<()> {
+        for (key, until) in self.value.exceptions(cx)? {
+            let at = Path::attribute("exceptions");
+            if declared.contains_key(&key) {
+                cx.warn(Diagnostic::warning(format!("The exception for {key} has no effect")).at(at).help(
+                    "The permission is declared: it is granted, and not only tolerated. Remove it from `exceptions` or from `permissions`.",
+                ));
+            } else if self.private.seen_on.is_some_and(|seen_on| seen_on > until) {
+                cx.warn(Diagnostic::warning(format!("The exception for {key} has ended")).at(at).help(format!(
+                    "Its last day was {until}. The grant is revoked like any other that nobody declared; remove the exception, or give it a later day."
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys that are excepted on the day on which the tenant was last looked at.
+    fn excepted(&self, cx: &Cx) -> Result<BTreeSet<PermissionKey>> {
+        let seen_on = self.private.seen_on;
+        let holds = |until: &Date| seen_on.is_none_or(|seen_on| seen_on <= *until);
+        Ok(self.value.exceptions(cx)?.into_iter().filter(|(_, until)| holds(until)).map(|(key, _)| key).collect())
+    }
+
+    /// What will be true after apply, from configuration and prior alone: everything declared is granted, what is excepted stays, and
+    /// in shared mode everything that this resource did not grant.
+    fn planned_status(&self, prior: &State, declared: &Spellings, cx: &Cx) -> Result<BTreeMap<String, String>> {
+        let mut planned: BTreeMap<_, _> = declared.values().map(|key| (key.clone(), GRANTED.to_owned())).collect();
+        let excepted = self.excepted(cx)?;
+        let seen = prior.value.status.known().into_iter().flatten().filter(|(_, status)| *status != MISSING);
+        for (key, text) in stored(seen.map(|(key, _)| key), cx) {
+            if declared.contains_key(&key) {
+                continue;
+            }
+            if self.value.exclusive && excepted.contains(&key) {
+                planned.insert(text, EXCEPTED.to_owned());
+            } else if !self.value.exclusive && !prior.private.added.contains(&text) {
+                planned.insert(text, FOREIGN.to_owned());
+            }
+        }
+        Ok(planned)
+    }
+
+    /// What is granted already decides whether a create can succeed: better said before anything is written.
+    async fn look_before_create(&mut self, declared: &Spellings, cx: &Cx) -> Result<()> {
+        let tenant_id = self.value.tenant_id.known().cloned();
+        let Some(client) = self.value.service_principal_id.known().cloned() else { return Ok(()) };
+        let replaced = target::<AdminConsent>(tenant_id.as_deref().unwrap_or_default(), &client);
+        let in_state = cx.run()?.in_state(&replaced);
+        if let (Some(private), false) = (&in_state, cx.is_second_plan()) {
+            // A tainted consent: its delete has to know what a refresh knew.
+            self.private = AdminConsentPrivate::clone(private);
+        }
+        let Some(graph) = cx.graph_for_plan(tenant_id.as_deref())? else { return Ok(()) };
+        let tenant = resolve_tenant(&self.value.tenant_id, &graph).await?;
+        let Some(granted) = Granted::read(&graph, &tenant, &client, cx).await? else {
+            return Err(no_such_principal(&graph, &client).await?);
+        };
+        if !self.value.exclusive {
+            return Ok(());
+        }
+        let destroyed_first = cx.is_second_plan() || in_state.is_some();
+        self.refuse_undeclared(&granted, declared, &graph, destroyed_first, cx)
+    }
+
+    /// An exclusive consent that finds grants which nobody declared would revoke them without any plan having shown it. Where a consent
+    /// on this principal is destroyed first, what it held is on its way out: then it is only said.
+    fn refuse_undeclared(
+        &self,
+        granted: &Granted,
+        declared: &Spellings,
+        graph: &Graph,
+        destroyed_first: bool,
+        cx: &Cx,
+    ) -> Result<()> {
+        let day = today(graph);
+        let exceptions = self.value.exceptions(cx)?;
+        let excepted = |key: &PermissionKey| exceptions.get(key).is_some_and(|until| day <= *until);
+        let undeclared: Vec<_> = granted.keys().filter(|key| !declared.contains_key(*key) && !excepted(key)).collect();
+        if undeclared.is_empty() {
+            return Ok(());
+        }
+        if destroyed_first {
+            cx.warn(
+                Diagnostic::warning("The service principal holds grants that are not declared").at("exclusive").help(
+                    format!(
+                        "What the destroyed consent does not revoke of these shows as drift in the next plan:\n{}",
+                        listed(undeclared)
+                    ),
+                ),
+            );
+            return Ok(());
+        }
+        let client = self.value.service_principal_id.get()?;
+        Err(Diagnostic::error("The service principal already holds grants that are not declared")
+            .at("exclusive")
+            .help(format!("An exclusive consent would revoke these without the plan having shown it:\n{}", listed(undeclared)))
+            .help(format!("Declare them, import the consent with the id `{client}` so that a plan shows what will change, or set `exclusive = false`."))
+            .into())
+    }
+
     /// Replaces `permissions` by what is granted in fact, spelled as declared, and says what is true of each.
-    fn observe(&mut self, granted: &Granted, private: &AdminConsentPrivate, cx: &Cx) -> Result<()> {
-        let declared = resolve_all(&private.declared, "permissions", cx.catalog())?;
+    fn observe(&mut self, granted: &Granted, cx: &Cx) -> Result<()> {
+        let declared = stored(&self.private.declared, cx);
+        let excepted = self.excepted(cx)?;
+        let spelled = stored(self.value.exceptions.iter().flatten().map(|(key, _)| key), cx);
         let (mut permissions, mut status) = (BTreeSet::new(), BTreeMap::new());
         for key in granted.keys() {
-            match declared.get(key) {
-                Some(spelling) => {
-                    permissions.insert(spelling.clone());
-                    status.insert(spelling.clone(), "granted".to_owned());
-                }
-                None if self.exclusive => {
-                    permissions.insert(key.to_string());
-                    status.insert(key.to_string(), "excess".to_owned());
-                }
-                None => {
-                    status.insert(key.to_string(), "foreign".to_owned());
-                }
+            let (text, is) = match declared.get(key) {
+                Some(spelling) => (spelling.clone(), GRANTED),
+                None if !self.value.exclusive => (key.to_string(), FOREIGN),
+                None if excepted.contains(key) => (spelled.get(key).unwrap_or(&key.to_string()).clone(), EXCEPTED),
+                None => (key.to_string(), EXCESS),
+            };
+            if is == GRANTED || is == EXCESS {
+                permissions.insert(text.clone());
             }
+            status.insert(text, is.to_owned());
         }
-        for (key, spelling) in &declared {
-            if !granted.contains(key) {
-                status.insert(spelling.clone(), "missing".to_owned());
-            }
+        for (_, spelling) in declared.iter().filter(|(key, _)| !granted.contains(key)) {
+            status.insert(spelling.clone(), MISSING.to_owned());
         }
-        self.permissions = permissions.into();
-        self.status = status.into();
+        self.value.permissions = permissions.into();
+        self.value.status = status.into();
         Ok(())
     }
 }
 
-/// What will be true after apply: everything declared is granted; in shared mode what is not ours stays as it was seen.
-fn planned_status(keys: &BTreeSet<String>, exclusive: bool, before: Option<&AdminConsent>) -> BTreeMap<String, String> {
-    let seen = before.and_then(|before| before.status.known()).into_iter().flatten();
-    let foreign = seen
-        .filter(|(key, status)| !exclusive && *status == "foreign" && !keys.contains(*key))
-        .map(|(key, status)| (key.clone(), status.clone()));
-    keys.iter().map(|key| (key.clone(), "granted".to_owned())).chain(foreign).collect()
+/// What `permissions` shows as removed and the apply keeps: where the plan itself makes the consent shared, or excepts a grant.
+fn warn_of_kept(prior: &State, planned: &BTreeMap<String, String>, cx: &Cx) {
+    let shown = prior.value.permissions.known().into_iter().flatten();
+    let kept: Vec<_> =
+        shown.filter(|key| planned.get(*key).is_some_and(|status| status == EXCEPTED || status == FOREIGN)).collect();
+    if !kept.is_empty() {
+        cx.warn(Diagnostic::warning("The plan shows grants as removed that are kept").at("permissions").help(format!(
+            "With the changed configuration these are tolerated; the planned `status` says so:\n{}",
+            listed(kept)
+        )));
+    }
 }
 
 /// What a service principal holds, found by permission key.
+#[derive(Default)]
 struct Granted {
     /// Assignment id of each application permission.
     roles: BTreeMap<PermissionKey, String>,
@@ -219,7 +443,7 @@ impl Granted {
         let (assignments, grants) =
             futures_util::future::join(graph.app_role_assignments(client), graph.permission_grants(client)).await;
         let Some(assignments) = assignments? else { return Ok(None) };
-        let mut granted = Self { roles: BTreeMap::new(), grants: BTreeMap::new(), scopes: BTreeMap::new() };
+        let mut granted = Self::default();
         for assignment in assignments.iter().filter(|one| one.app_role_id != DEFAULT_ROLE) {
             let app_id = api_of(graph, tenant, &assignment.resource_id, cx).await?;
             let key = cx
@@ -263,18 +487,18 @@ async fn grant(
     graph: &Graph,
     tenant: &str,
     revoke: &BTreeSet<String>,
-    refuse_undeclared: bool,
+    is_create: bool,
     cx: &Cx,
 ) -> Result<()> {
     let client = state.value.service_principal_id.get()?.clone();
-    let declared = resolve_all(state.value.permissions.get()?, "permissions", cx.catalog())?;
+    let declared = resolve_all(state.value.permissions.get()?, "permissions", cx)?;
     let _guard = cx.lock(&client).await?;
     let Some(granted) = Granted::read(graph, tenant, &client, cx).await? else {
         // Nothing is granted to a principal that is gone.
         return if declared.is_empty() { Ok(()) } else { Err(no_such_principal(graph, &client).await?) };
     };
-    if refuse_undeclared {
-        refuse(&granted, &declared, &client)?;
+    if is_create {
+        state.meet(&granted, &declared, graph, tenant, cx)?;
     }
     let missing: Vec<_> = declared.iter().filter(|(key, _)| !granted.contains(key)).collect();
     for (key, spelling) in missing.iter().filter(|(key, _)| key.kind == Kind::Application) {
@@ -282,10 +506,8 @@ async fn grant(
         graph.grant_app_role(&client, &api, &role_id(key, graph, tenant, cx).await?).await?;
         added(state, spelling);
     }
-    let going: BTreeSet<PermissionKey> = resolve_all(revoke, "permissions", cx.catalog())?
-        .into_keys()
-        .filter(|key| !declared.contains_key(key))
-        .collect();
+    let going: BTreeSet<PermissionKey> =
+        stored(revoke, cx).into_keys().filter(|key| !declared.contains_key(key)).collect();
     for assignment in going.iter().filter_map(|key| granted.roles.get(key)) {
         graph.revoke_app_role(&client, assignment).await?;
     }
@@ -294,18 +516,33 @@ async fn grant(
     state.exists = true;
     let spelled: BTreeSet<String> = declared.into_values().collect();
     state.private.added.retain(|key| spelled.contains(key));
-    let keys = state.value.permissions.get()?;
-    let foreign = granted.keys().filter(|key| !state.value.exclusive && !going.contains(key)).map(ToString::to_string);
-    let foreign: BTreeMap<String, String> =
-        foreign.filter(|key| !keys.contains(key)).map(|key| (key, "foreign".to_owned())).collect();
-    state.value.status = match &state.value.status {
-        Computed::Known(planned) => planned.clone().into(),
-        _ => {
-            keys.iter().map(|key| (key.clone(), "granted".to_owned())).chain(foreign).collect::<BTreeMap<_, _>>().into()
-        }
-    };
     state.private.declared = spelled;
+    state.private.seen_on = Some(today(graph));
+    if state.value.status.is_unknown() {
+        let keys = state.value.permissions.get()?;
+        state.value.status =
+            keys.iter().map(|key| (key.clone(), GRANTED.to_owned())).collect::<BTreeMap<_, _>>().into();
+    }
     Ok(())
+}
+
+impl State {
+    /// What a create does about grants that are there already.
+    fn meet(&self, granted: &Granted, declared: &Spellings, graph: &Graph, tenant: &str, cx: &Cx) -> Result<()> {
+        let target = target::<AdminConsent>(tenant, self.value.service_principal_id.get()?);
+        if self.value.exclusive {
+            let destroyed_first = cx.run()?.in_state::<serde_json::Value>(&target).is_some();
+            return self.refuse_undeclared(granted, declared, graph, destroyed_first, cx);
+        }
+        let found: Vec<_> = declared.iter().filter(|(key, _)| granted.contains(key)).map(|(key, _)| key).collect();
+        if !found.is_empty() {
+            cx.warn(Diagnostic::warning("The service principal held some of these permissions already").help(format!(
+                "They are used as they are, and stay when this consent is destroyed:\n{}",
+                listed(found)
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// Remembers a grant of ours: from the first one on there is something to store.
@@ -365,19 +602,6 @@ async fn role_id(key: &PermissionKey, graph: &Graph, tenant: &str, cx: &Cx) -> R
             .help("Its API does not offer the name here. Check the name, or give the permission's id.")
             .into()
     })
-}
-
-/// An exclusive consent that finds grants which nobody declared would revoke them without any plan having shown it.
-fn refuse(granted: &Granted, declared: &Spellings, client: &str) -> Result<()> {
-    let undeclared: Vec<_> = granted.keys().filter(|key| !declared.contains_key(key)).collect();
-    if undeclared.is_empty() {
-        return Ok(());
-    }
-    Err(Diagnostic::error("The service principal already holds grants that are not declared")
-        .at("exclusive")
-        .help(format!("An exclusive consent would revoke these without the plan having shown it:\n{}", listed(undeclared)))
-        .help(format!("Declare them, import the consent with the id `{client}` so that a plan shows what will change, or set `exclusive = false`."))
-        .into())
 }
 
 async fn no_such_principal(graph: &Graph, id: &str) -> Result<crate::framework::Diagnostics> {

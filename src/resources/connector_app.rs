@@ -1,22 +1,24 @@
 //! `m365_connector_app`: an application and its service principal, as one thing.
 
-use super::{plan_tenant, resolve_tenant};
+use super::{plan_tenant, profile_of, redirect_uris, resolve_tenant, target};
 use crate::catalog::ProfileVersion;
 use crate::framework::{
-    Computed, Diagnostic, Resource, Result, Stored, Timeouts, configurable, forces_replacement, keeps_state,
+    Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, configurable, forces_replacement, guid,
+    is_guid, keeps_state,
 };
 use crate::graph::{
     Application, ApplicationPatch, Graph, NewApplication, Patch, ServicePrincipal, ServicePrincipalPatch,
 };
-use crate::provider::{Cx, Services};
+use crate::provider::{Cx, Planned, Services};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Tag of an application whose creation has not been confirmed by a later write: it lets a repeated create know its own.
-pub(crate) const MARKER: &str = "terraform-provider-m365:created";
+/// Start of the tag of an application whose creation has not been confirmed by a later write; the time of the create follows. It lets
+/// a repeated create know its own.
+const MARKER: &str = "terraform-provider-m365:created:";
 /// Tag of every application that this provider made.
-pub(crate) const OURS: &str = "terraform-provider-m365";
+const OURS: &str = "terraform-provider-m365";
 /// Tag with which the portal lists a service principal among the enterprise applications.
 const PORTAL_TAG: &str = "WindowsAzureActiveDirectoryIntegratedApp";
 
@@ -25,7 +27,7 @@ const PORTAL_TAG: &str = "WindowsAzureActiveDirectoryIntegratedApp";
 pub struct ConnectorApp {
     /// Tenant (GUID) that the application lives in. The provider's own where not given; kept once made.
     #[schemars(transform = configurable, transform = forces_replacement, transform = keeps_state)]
-    #[schemars(regex(pattern = GUID))]
+    #[schemars(transform = guid)]
     pub tenant_id: Computed<String>,
     /// Key by which a repeated creation finds its own application again: Graph's `uniqueName`. Derived from the profile or the
     /// display name where not given, then kept. A changed name replaces the application.
@@ -58,8 +60,12 @@ pub struct ConnectorApp {
     /// Redirect URIs of the public client platform. The profile's or none where not given.
     #[schemars(transform = configurable)]
     pub public_client_redirect_uris: Computed<BTreeSet<String>>,
+    /// Object ids of users and service principals that own the application. Left alone while not given; `[]` removes all. Whoever made
+    /// the application and whoever runs the provider are neither shown nor removed unless they are listed.
+    #[schemars(transform = configurable, transform = keeps_state, transform = guid, length(max = 100))]
+    pub owners: Computed<BTreeSet<String>>,
     /// Tags of the application. Left alone while not given; `[]` clears them. The provider's own tags are not shown.
-    #[schemars(transform = configurable, transform = keeps_state)]
+    #[schemars(transform = configurable, transform = keeps_state, inner(regex(pattern = r"^\S{1,256}$")))]
     pub tags: Computed<BTreeSet<String>>,
     /// Whether the service principal may sign in. Default `true`.
     #[serde(default = "yes")]
@@ -76,6 +82,10 @@ pub struct ConnectorApp {
     /// How to delete: `soft` (default), which can be undone for 30 days, or `permanent`.
     #[serde(default)]
     pub deletion: Deletion,
+    /// Whether a create that meets a deleted application of its own, which still holds the `unique_name`, restores it (default `true`)
+    /// without its old credentials, owners, permissions and grants; else it is purged and made anew.
+    #[serde(default = "yes")]
+    pub restore_deleted: bool,
     /// How long operations may take.
     pub timeouts: Option<Timeouts>,
     /// Object id of the application, which Graph uses in its URLs.
@@ -96,9 +106,11 @@ pub struct ConnectorApp {
     /// Verified domain of the publisher.
     #[schemars(transform = keeps_state)]
     pub publisher_domain: Computed<String>,
+    /// When the application, or its service principal alone, was deleted by somebody else; null while it lives. An apply restores what
+    /// was deleted under its former ids.
+    pub deleted_date_time: Computed<String>,
 }
 
-const GUID: &str = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
 const AUDIENCES: &str =
     r"^(AzureADMyOrg|AzureADMultipleOrgs|AzureADandPersonalMicrosoftAccount|PersonalMicrosoftAccount)$";
 
@@ -143,7 +155,15 @@ pub struct ConnectorAppPrivate {
     /// The create did not end: what it left is purged by a delete, so that the next create finds no deleted items.
     #[serde(default)]
     incomplete: bool,
+    /// Object id of whoever made it: Graph made that an owner, unasked.
+    #[serde(default)]
+    creator: Option<String>,
+    /// Owners as last configured.
+    #[serde(default)]
+    owners: BTreeSet<String>,
 }
+
+type State = Stored<ConnectorApp, ConnectorAppPrivate>;
 
 impl Resource for ConnectorApp {
     const NAME: &'static str = "m365_connector_app";
@@ -152,90 +172,140 @@ impl Resource for ConnectorApp {
     type Private = ConnectorAppPrivate;
 
     fn validate(&self, cx: &Cx) -> Result<()> {
-        let Some(profile) = &self.profile else {
-            if matches!(self.display_name, Computed::Null) {
-                return Err(Diagnostic::error("The application needs a name")
+        let mut found = Diagnostics::default();
+        let profile = self.profile.as_deref().and_then(|name| found.take(profile_of(name, cx))).flatten();
+        let named = profile.as_ref().is_some_and(|profile| profile.app.display_name.is_some());
+        let may_be_named = self.profile.is_some() && profile.is_none();
+        if matches!(self.display_name, Computed::Null) && !named && !may_be_named {
+            found.push(
+                Diagnostic::error("The application needs a name")
                     .at("display_name")
-                    .help("Set `display_name`, or name a `profile` that brings one.")
-                    .into());
-            }
-            return Ok(());
-        };
-        profile_of(profile, cx).map(|_| ())
+                    .help("Set `display_name`, or name a `profile` that brings one."),
+            );
+        }
+        if let Some(name) = self.display_name.known().filter(|name| name.chars().count() > 120) {
+            cx.warn(Diagnostic::warning("The display name may be too long").at("display_name").help(format!(
+                "It has {} characters. Microsoft documents a limit of 120 in one place, and of 256 in another.",
+                name.chars().count()
+            )));
+        }
+        redirect_uris::check("web_redirect_uris", &self.web_redirect_uris, &mut found);
+        redirect_uris::check("spa_redirect_uris", &self.spa_redirect_uris, &mut found);
+        redirect_uris::check("public_client_redirect_uris", &self.public_client_redirect_uris, &mut found);
+        found.into_result()
     }
 
-    async fn plan(
-        state: &mut Stored<Self, ConnectorAppPrivate>,
-        prior: Option<&Stored<Self, ConnectorAppPrivate>>,
-        cx: &Cx,
-    ) -> Result<()> {
+    async fn plan(state: &mut State, prior: Option<&State>, cx: &Cx) -> Result<()> {
         let app = &mut state.value;
         let before = prior.map(|prior| &prior.value);
         plan_tenant(&mut app.tenant_id, before.map(|before| &before.tenant_id), cx)?;
         let profile = app.profile.as_deref().map(|name| profile_of(name, cx)).transpose()?;
-        app.fill_from(profile.as_ref(), cx);
-        app.plan_unique_name(profile.as_ref(), before, cx);
+        // A profile that cannot be known yet leaves open what comes from it.
+        match profile {
+            Some(None) => {}
+            profile => {
+                let profile = profile.flatten();
+                app.fill_from(profile.as_ref(), cx);
+                app.plan_unique_name(profile.as_ref(), before, cx);
+            }
+        }
+        app.deleted_date_time = Computed::Null;
         if let Some(before) = before {
-            // A deleted service principal comes back under a new id.
+            // A purged service principal comes back under a new id.
             if before.service_principal_id.known().is_none() {
                 app.service_principal_id = Computed::Unknown;
             }
         }
-        Ok(())
+        state.plan_among_others(prior.is_none(), cx).await
     }
 
-    async fn create(state: &mut Stored<Self, ConnectorAppPrivate>, cx: &Cx) -> Result<()> {
+    async fn create(state: &mut State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
         let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
         state.value.tenant_id = tenant.clone().into();
-        let app = match graph.create_application(&state.value.to_graph()?).await {
-            Ok(app) => app,
-            Err(error) if error.is_unique_name_taken() => state.value.take_over(&graph, cx).await?,
-            Err(error) => return Err(error.into()),
-        };
+        state.private.creator = graph.token_claims().await?.oid;
+        let made = state.value.make(&graph, cx).await?;
         // The id first: whatever fails after this is not lost.
+        let app = made.application();
         state.exists = true;
         state.private.incomplete = true;
-        state.value.computed_from(&app, cx)?;
-        let principal = state.value.make_principal(&graph, &app.app_id).await?;
-        state.value.service_principal_id = principal.id.into();
+        state.value.computed_from(app, cx)?;
+        match &made {
+            Made::New(_) => {}
+            Made::Ours(app) => state.value.start_afresh(app, state.private.creator.as_deref(), &graph).await?,
+            Made::Adopted(app) => {
+                let mut as_it_is = Self::imported(tenant.clone());
+                as_it_is.observe_application(app);
+                if let Some(patch) = state.value.difference(&as_it_is, &graph, &app.id).await? {
+                    graph.update_application(&app.id, &patch).await?;
+                }
+            }
+        }
+        let present = match made {
+            Made::Adopted(_) => owners_of(&graph, &app.id).await?,
+            _ => BTreeSet::new(),
+        };
+        state.write_owners(&app.id, &present, &graph, cx).await?;
+        state.value.service_principal_id = state.value.make_principal(&graph, &app.app_id).await?.id.into();
+        state.value.deleted_date_time = Computed::Null;
         state.private.incomplete = false;
+        if !matches!(made, Made::New(_)) {
+            cx.run()?.take(target::<Self>(&tenant, &app.id), []);
+        }
         Ok(())
     }
 
-    async fn read(
-        key: ConnectorAppKey,
-        prior: Option<Stored<Self, ConnectorAppPrivate>>,
-        cx: &Cx,
-    ) -> Result<Option<Stored<Self, ConnectorAppPrivate>>> {
+    async fn read(key: ConnectorAppKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
         let graph = cx.graph(key.tenant_id.as_deref())?;
-        let imported = prior.is_none();
-        let mut state = match prior {
-            Some(prior) => prior,
-            None => Stored {
-                value: Self::imported(resolve_tenant(&key.tenant_id.clone().into(), &graph).await?),
-                private: ConnectorAppPrivate::default(),
-                exists: true,
+        let Some(mut state) = prior else { return Self::import(&key, &graph, cx).await };
+        let client_id = state.value.client_id.get()?.clone();
+        let (app, principal, owners) = futures_util::future::join3(
+            graph.application(&key.id),
+            graph.service_principal_by_app_id(&client_id),
+            owners_of(&graph, &key.id),
+        )
+        .await;
+        let (app, mut principal) = (app?, principal?);
+        state.value.deleted_date_time = Computed::Null;
+        let app = match app {
+            Some(app) => app,
+            None => match graph.deleted_application(&key.id).await? {
+                None => return Ok(None),
+                Some(app) => {
+                    state.value.deleted_date_time = app.deleted_date_time.clone().into();
+                    app
+                }
             },
         };
-        let app = if imported { find(&graph, &key.id).await? } else { graph.application(&key.id).await? };
-        let Some(app) = app else { return Ok(None) };
-        let principal = graph.service_principal_by_app_id(&app.app_id).await?;
+        if principal.is_none()
+            && let Some(id) = state.value.service_principal_id.known()
+        {
+            principal = graph.deleted_service_principal(id).await?;
+            if let (Some(deleted), Computed::Null) = (&principal, &state.value.deleted_date_time) {
+                state.value.deleted_date_time = deleted.deleted_date_time.clone().into();
+            }
+        }
         state.value.observe(&app, principal.as_ref(), cx)?;
+        state.observe_owners(owners?, &graph).await?;
+        state.note_in_run(cx)?;
         Ok(Some(state))
     }
 
-    async fn update(
-        state: &mut Stored<Self, ConnectorAppPrivate>,
-        prior: Stored<Self, ConnectorAppPrivate>,
-        cx: &Cx,
-    ) -> Result<()> {
+    async fn update(state: &mut State, prior: State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
         let id = prior.value.id.get()?.clone();
         let _guard = cx.lock(&id).await?;
+        if prior.value.deleted_date_time.known().is_some() {
+            restore(&prior.value, &graph).await?;
+        }
         if let Some(patch) = state.value.difference(&prior.value, &graph, &id).await? {
             graph.update_application(&id, &patch).await?;
         }
+        if state.value.owners != prior.value.owners {
+            let present = owners_of(&graph, &id).await?;
+            state.write_owners(&id, &present, &graph, cx).await?;
+        }
+        state.private.owners = state.declared_owners(cx);
         match prior.value.service_principal_id.known() {
             None => {
                 state.value.service_principal_id =
@@ -250,9 +320,16 @@ impl Resource for ConnectorApp {
         Ok(())
     }
 
-    async fn delete(prior: Stored<Self, ConnectorAppPrivate>, cx: &Cx) -> Result<()> {
+    async fn delete(prior: State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(prior.value.tenant_id.known().map(String::as_str))?;
         let id = prior.value.id.get()?;
+        if cx.run()?.taken(&target::<Self>(prior.value.tenant_id.get()?, id)).is_some() {
+            cx.warn(
+                Diagnostic::warning(format!("The application {id} was not deleted"))
+                    .help("A create in the same run has taken it over."),
+            );
+            return Ok(());
+        }
         let _guard = cx.lock(id).await?;
         graph.delete_application(id).await?;
         if prior.value.deletion == Deletion::Permanent || prior.private.incomplete {
@@ -264,6 +341,149 @@ impl Resource for ConnectorApp {
         }
         Ok(())
     }
+}
+
+/// Where a create got its application from.
+enum Made {
+    /// Made just now.
+    New(Application),
+    /// Ours, from a create that did not end or from before it was deleted: what is left on it has to go.
+    Ours(Application),
+    /// Somebody else's, and wanted as it is.
+    Adopted(Application),
+}
+
+impl Made {
+    fn application(&self) -> &Application {
+        match self {
+            Self::New(app) | Self::Ours(app) | Self::Adopted(app) => app,
+        }
+    }
+}
+
+impl State {
+    /// What only the run as a whole, and the tenant, can tell of a plan: errors and warnings, never a value.
+    async fn plan_among_others(&mut self, is_create: bool, cx: &Cx) -> Result<()> {
+        let Some(name) = self.value.unique_name.known().cloned() else { return Ok(()) };
+        let tenant = self.value.tenant_id.known().cloned().unwrap_or_default();
+        let target = target::<ConnectorApp>(&tenant, &name);
+        let (run, second) = (cx.run()?, cx.is_second_plan());
+        if !run.plan(target.clone(), Planned { exclusive: true, second }) {
+            return Err(Diagnostic::error(format!("Two applications of this configuration have the unique name \"{name}\""))
+                .at("unique_name")
+                .help("The name is the key by which a repeated run finds its application again: it is used once in a tenant.")
+                .help("Give one of them another `unique_name`. Where two have the same profile or display name it has to be written out.")
+                .into());
+        }
+        if !is_create || second {
+            return Ok(());
+        }
+        if let Some(private) = run.in_state(&target) {
+            // A tainted application: its delete has to know what a refresh knew.
+            self.private = private;
+            return Ok(());
+        }
+        let Some(graph) = cx.graph_for_plan(self.value.tenant_id.known().map(String::as_str))? else { return Ok(()) };
+        let Some(there) = graph.application_by_unique_name(&name).await? else { return Ok(()) };
+        if is_unfinished(&there, &graph).await? {
+            return Ok(());
+        }
+        self.value.may_adopt(&there)?;
+        cx.warn(
+            Diagnostic::warning(format!("The existing application \"{}\" will be taken over", there.display_name))
+                .at("on_existing")
+                .help(format!("Client id {}, object id {}.", there.app_id, there.id)),
+        );
+        Ok(())
+    }
+
+    fn note_in_run(&self, cx: &Cx) -> Result<()> {
+        let Some(name) = self.value.unique_name.known() else { return Ok(()) };
+        cx.run()?.found_in_state(target::<ConnectorApp>(self.value.tenant_id.get()?, name), &self.private)
+    }
+
+    /// Owners without those that came by themselves, unless they were asked for; in the spelling in which they were asked for.
+    async fn observe_owners(&mut self, all: BTreeSet<String>, graph: &Graph) -> Result<()> {
+        let unasked = self.unasked_owners(graph).await?;
+        let spelled = |owner: String| {
+            let declared = self.private.owners.iter().find(|declared| declared.eq_ignore_ascii_case(&owner));
+            declared.cloned().or_else(|| (!unasked.contains(&owner)).then_some(owner))
+        };
+        self.value.owners = all.into_iter().filter_map(spelled).collect::<BTreeSet<_>>().into();
+        Ok(())
+    }
+
+    /// Who owns the application without having been asked for: whoever made it, and whoever runs the provider now.
+    async fn unasked_owners(&self, graph: &Graph) -> Result<BTreeSet<String>> {
+        let runner = graph.token_claims().await?.oid;
+        Ok(runner.into_iter().chain(self.private.creator.clone()).map(|owner| owner.to_lowercase()).collect())
+    }
+
+    fn declared_owners(&self, cx: &Cx) -> BTreeSet<String> {
+        self.value.owners.known().filter(|_| cx.is_configured("owners")).into_iter().flatten().cloned().collect()
+    }
+
+    /// Adds the owners that are planned, and removes those of `present` that are neither planned nor unasked for.
+    async fn write_owners(&mut self, id: &str, present: &BTreeSet<String>, graph: &Graph, cx: &Cx) -> Result<()> {
+        self.private.owners = self.declared_owners(cx);
+        if !cx.is_configured("owners") {
+            return self.observe_owners(present.clone(), graph).await;
+        }
+        let planned: BTreeSet<String> = self.private.owners.iter().map(|owner| owner.to_lowercase()).collect();
+        for owner in planned.difference(present) {
+            graph.add_application_owner(id, owner).await.map_err(|error| {
+                Diagnostic::from(error).at("owners").help(format!("The owner that could not be added is {owner}."))
+            })?;
+        }
+        let unasked = self.unasked_owners(graph).await?;
+        for owner in present.difference(&planned).filter(|owner| !unasked.contains(*owner)) {
+            graph.remove_application_owner(id, owner).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Restores what was deleted of an application: itself, its service principal, or both.
+async fn restore(prior: &ConnectorApp, graph: &Graph) -> Result<()> {
+    let purged = |what: &str, id: &str| {
+        Diagnostic::error(format!("The deleted {what} {id} is gone for good"))
+            .help("It was purged after the plan was made. Plan again: it will be made anew.")
+    };
+    let id = prior.id.get()?;
+    if graph.application(id).await?.is_none() && !graph.restore_deleted_item(id).await? {
+        return Err(purged("application", id).into());
+    }
+    if let Some(principal) = prior.service_principal_id.known()
+        && graph.service_principal(principal).await?.is_none()
+        && !graph.restore_deleted_item(principal).await?
+    {
+        return Err(purged("service principal", principal).into());
+    }
+    Ok(())
+}
+
+/// Owners of an application; none of one that is deleted, whose owners Graph does not tell.
+async fn owners_of(graph: &Graph, id: &str) -> std::result::Result<BTreeSet<String>, crate::graph::GraphError> {
+    match graph.application_owners(id).await {
+        Ok(all) => Ok(all.into_iter().map(|owner| owner.to_lowercase()).collect()),
+        Err(error) if error.is_not_found() => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a create of ours made or restored this application and did not end: it carries the marker and is young, or it is ours and
+/// nobody can use it for want of a service principal, which is how an interrupted restore leaves it.
+async fn is_unfinished(app: &Application, graph: &Graph) -> Result<bool> {
+    let marked = app.tags.iter().filter_map(|tag| tag.strip_prefix(MARKER)).filter_map(|at| at.parse().ok());
+    let young = |at: jiff::Timestamp| graph.now().duration_since(at).as_hours() < 24;
+    if marked.into_iter().any(young) {
+        return Ok(true);
+    }
+    Ok(is_ours(app) && graph.service_principal_by_app_id(&app.app_id).await?.is_none())
+}
+
+fn is_ours(app: &Application) -> bool {
+    app.tags.iter().any(|tag| tag == OURS)
 }
 
 impl ConnectorApp {
@@ -281,12 +501,14 @@ impl ConnectorApp {
             web_redirect_uris: Computed::Null,
             spa_redirect_uris: Computed::Null,
             public_client_redirect_uris: Computed::Null,
+            owners: Computed::Null,
             tags: Computed::Null,
             account_enabled: true,
             assignment_required: false,
             lock_instance_properties: true,
             on_existing: OnExisting::default(),
             deletion: Deletion::default(),
+            restore_deleted: true,
             timeouts: None,
             id: Computed::Null,
             client_id: Computed::Null,
@@ -294,7 +516,29 @@ impl ConnectorApp {
             consent_url: Computed::Null,
             created_date_time: Computed::Null,
             publisher_domain: Computed::Null,
+            deleted_date_time: Computed::Null,
         }
+    }
+
+    /// An application that some other way made, by object id, client id or unique name.
+    async fn import(key: &ConnectorAppKey, graph: &Graph, cx: &Cx) -> Result<Option<State>> {
+        let tenant = resolve_tenant(&key.tenant_id.clone().into(), graph).await?;
+        let Some(app) = find(graph, &key.id).await? else {
+            if is_guid(&key.id)
+                && let Some(deleted) = graph.deleted_application(&key.id).await?
+            {
+                return Err(Diagnostic::error(format!("The application \"{}\" is deleted", deleted.display_name))
+                    .help("Restore it first (Entra admin center, App registrations, Deleted applications), then import it.")
+                    .into());
+            }
+            return Ok(None);
+        };
+        let principal = graph.service_principal_by_app_id(&app.app_id).await?;
+        let mut state = Stored { value: Self::imported(tenant), private: ConnectorAppPrivate::default(), exists: true };
+        state.value.observe(&app, principal.as_ref(), cx)?;
+        state.observe_owners(owners_of(graph, &app.id).await?, graph).await?;
+        state.note_in_run(cx)?;
+        Ok(Some(state))
     }
 
     /// Plans what comes from the profile or has a default, never from the prior state: or drift would be invisible.
@@ -340,9 +584,7 @@ impl ConnectorApp {
         }
     }
 
-    fn to_graph(&self) -> Result<NewApplication> {
-        let mut tags: Vec<String> = self.tags.known().into_iter().flatten().cloned().collect();
-        tags.extend([OURS.to_owned(), MARKER.to_owned()]);
+    fn to_graph(&self, graph: &Graph) -> Result<NewApplication> {
         Ok(NewApplication {
             display_name: self.display_name.get()?.clone(),
             unique_name: Some(self.unique_name.get()?.clone()),
@@ -350,7 +592,7 @@ impl ConnectorApp {
             description: text(&self.description),
             notes: text(&self.notes),
             service_management_reference: text(&self.service_management_reference),
-            tags,
+            tags: self.new_tags(graph),
             web_redirect_uris: uris(&self.web_redirect_uris),
             spa_redirect_uris: uris(&self.spa_redirect_uris),
             public_client_redirect_uris: uris(&self.public_client_redirect_uris),
@@ -358,54 +600,131 @@ impl ConnectorApp {
         })
     }
 
-    /// The application that has our name already: ours from a create whose answer was lost, or one to be adopted.
-    async fn take_over(&self, graph: &Graph, cx: &Cx) -> Result<Application> {
-        let name = self.unique_name.get()?;
-        let Some(found) = graph.application_by_unique_name(name).await? else {
-            return Err(self.taken_by_a_deleted_one(graph, name).await?);
+    /// The planned tags, our own, and the marker with the server's time.
+    fn new_tags(&self, graph: &Graph) -> Vec<String> {
+        let marker = format!("{MARKER}{}", graph.now().strftime("%Y-%m-%dT%H:%M:%SZ"));
+        self.tags.known().into_iter().flatten().cloned().chain([OURS.to_owned(), marker]).collect()
+    }
+
+    /// Makes the application, or takes the one that has its name already where that may be.
+    async fn make(&self, graph: &Graph, cx: &Cx) -> Result<Made> {
+        let taken = match graph.create_application(&self.to_graph(graph)?).await {
+            Ok(app) => return Ok(Made::New(app)),
+            Err(error) if error.is_unique_name_taken() => error,
+            Err(error) => return Err(error.into()),
         };
-        let young = found
-            .created_date_time
-            .as_deref()
-            .and_then(|made| made.parse::<jiff::Timestamp>().ok())
-            .is_some_and(|made| graph.now().duration_since(made).as_hours() < 24);
-        let ours = young && found.tags.iter().any(|tag| tag == MARKER);
-        if !ours && self.on_existing == OnExisting::Error {
-            return Err(Diagnostic::error(format!("Another application already has the unique name \"{name}\""))
+        let name = self.unique_name.get()?;
+        if let Some(found) = graph.application_by_unique_name(name).await? {
+            return self.take_over(found, graph, cx).await;
+        }
+        let Some(deleted) = graph.deleted_application_by_unique_name(name).await? else {
+            return Err(Diagnostic::from(taken)
                 .at("unique_name")
-                .help(format!("It is \"{}\" with client id {} and object id {}.", found.display_name, found.app_id, found.id))
-                .help(format!("To manage that one, import it with the id `{}`, or set `on_existing = \"adopt\"`; else choose another `unique_name`.", found.id))
+                .help(format!("The unique name \"{name}\" is taken, but neither an application nor a deleted one with it can be seen. Try again in a minute, or choose another `unique_name`."))
+                .into());
+        };
+        if !is_ours(&deleted) {
+            return Err(Diagnostic::error(format!("A deleted application still holds the unique name \"{name}\""))
+                .at("unique_name")
+                .help(format!("It is \"{}\" with object id {}, and this provider did not make it.", deleted.display_name, deleted.id))
+                .help(format!("To go on with it, restore it (Entra admin center, App registrations, Deleted applications) and import it with the id `{}`. Else delete it there permanently, or choose another `unique_name`.", deleted.id))
                 .into());
         }
-        let why =
-            if ours { "An earlier create made it, and its answer was lost." } else { "`on_existing` is \"adopt\"." };
+        if !self.restore_deleted {
+            return self.make_anew(&deleted, graph).await;
+        }
+        if !graph.restore_deleted_item(&deleted.id).await? {
+            return Err(Diagnostic::error(format!("The deleted application {} was purged meanwhile", deleted.id))
+                .help("Apply again.")
+                .into());
+        }
+        cx.warn(Diagnostic::warning(format!("The deleted application \"{}\" was restored", deleted.display_name)).help(format!(
+            "It held the unique name \"{name}\": client id {}, object id {}. Its old credentials, owners, permissions and grants did not come back. \
+             Set `restore_deleted = false` to have such an application purged and made anew.",
+            deleted.app_id, deleted.id
+        )));
+        Ok(Made::Ours(deleted))
+    }
+
+    async fn take_over(&self, found: Application, graph: &Graph, cx: &Cx) -> Result<Made> {
+        let unfinished = is_unfinished(&found, graph).await?;
+        if !unfinished {
+            self.may_adopt(&found)?;
+        }
+        let why = if unfinished { "An earlier create made it and did not end." } else { "`on_existing` is \"adopt\"." };
         cx.warn(
             Diagnostic::warning(format!("The existing application \"{}\" was taken over", found.display_name))
                 .help(format!("Client id {}, object id {}. {why}", found.app_id, found.id)),
         );
-        let mut as_it_is = Self::imported(self.tenant_id.get()?.clone());
-        as_it_is.observe_application(&found);
-        if let Some(patch) = self.difference(&as_it_is, graph, &found.id).await? {
-            graph.update_application(&found.id, &patch).await?;
-        }
-        Ok(found)
+        Ok(if unfinished { Made::Ours(found) } else { Made::Adopted(found) })
     }
 
-    async fn taken_by_a_deleted_one(&self, graph: &Graph, name: &str) -> Result<crate::framework::Diagnostics> {
-        let error = Diagnostic::error(format!("A deleted application still holds the unique name \"{name}\""))
-            .at("unique_name");
-        let deleted = graph.deleted_applications_by_unique_name(name).await?;
-        let which = deleted.first().map_or_else(
-            || "It could not be found among the deleted items.".to_owned(),
-            |app| format!("It is \"{}\" with object id {}.", app.display_name, app.id),
-        );
-        let mend = "Purge it (Entra admin center, App registrations, Deleted applications), restore and import it, or choose another `unique_name`.";
-        Ok(error.help(which).help(mend).into())
+    /// Fails where `found`, which has our name, is not to be adopted.
+    fn may_adopt(&self, found: &Application) -> Result<()> {
+        if self.on_existing == OnExisting::Adopt {
+            return Ok(());
+        }
+        Err(Diagnostic::error(format!("Another application already has the unique name \"{}\"", self.unique_name.get()?))
+            .at("unique_name")
+            .help(format!("It is \"{}\" with client id {} and object id {}.", found.display_name, found.app_id, found.id))
+            .help(format!("To manage that one, import it with the id `{}`, or set `on_existing = \"adopt\"`; else choose another `unique_name`.", found.id))
+            .into())
+    }
+
+    /// Purges a deleted application of ours and makes a new one in its place.
+    async fn make_anew(&self, deleted: &Application, graph: &Graph) -> Result<Made> {
+        for principal in graph.deleted_service_principals_of(&deleted.app_id).await? {
+            graph.purge_deleted_item(&principal.id).await?;
+        }
+        graph.purge_deleted_item(&deleted.id).await?;
+        Ok(Made::New(graph.create_application(&self.to_graph(graph)?).await?))
+    }
+
+    /// Takes from an application of ours all that is left from before: nothing that once let somebody in may come back unseen. The
+    /// first write carries the marker, so that a create that ends half-way is taken up again.
+    async fn start_afresh(&self, app: &Application, creator: Option<&str>, graph: &Graph) -> Result<()> {
+        let new = self.to_graph(graph)?;
+        let or_null = |text: Option<String>| text.map_or(Patch::Null, Patch::Value);
+        let patch = ApplicationPatch {
+            display_name: Some(new.display_name),
+            unique_name: None,
+            sign_in_audience: Some(new.sign_in_audience),
+            description: or_null(new.description),
+            notes: or_null(new.notes),
+            service_management_reference: or_null(new.service_management_reference),
+            tags: Some(new.tags),
+            web_redirect_uris: Some(new.web_redirect_uris),
+            spa_redirect_uris: Some(new.spa_redirect_uris),
+            public_client_redirect_uris: Some(new.public_client_redirect_uris),
+            required_resource_access: Some(Vec::new()),
+            lock_instance_properties: Some(new.lock_instance_properties),
+            clear_key_credentials: true,
+        };
+        graph.update_application(&app.id, &patch).await?;
+        for secret in graph.application_credentials(&app.id).await?.unwrap_or_default().password_credentials {
+            graph.remove_password(&app.id, &secret.key_id).await?;
+        }
+        for federated in graph.federated_credentials(&app.id).await? {
+            graph.delete_federated_credential(&app.id, &federated.id).await?;
+        }
+        let kept = |owner: &&String| creator.is_some_and(|creator| creator.eq_ignore_ascii_case(owner));
+        for owner in owners_of(graph, &app.id).await?.iter().filter(|owner| !kept(owner)) {
+            graph.remove_application_owner(&app.id, owner).await?;
+        }
+        for principal in graph.deleted_service_principals_of(&app.app_id).await? {
+            graph.purge_deleted_item(&principal.id).await?;
+        }
+        Ok(())
     }
 
     async fn make_principal(&self, graph: &Graph, app_id: &str) -> Result<ServicePrincipal> {
-        let made = match graph.create_service_principal(app_id).await {
-            Ok(made) => made,
+        let properties = ServicePrincipalPatch {
+            account_enabled: Some(self.account_enabled),
+            app_role_assignment_required: Some(self.assignment_required),
+            tags: Some(vec![PORTAL_TAG.to_owned()]),
+        };
+        let found = match graph.create_service_principal(app_id, &properties).await {
+            Ok(made) => return Ok(made),
             Err(error) if error.is_conflict() => match graph.service_principal_by_app_id(app_id).await? {
                 Some(found) => found,
                 None => return Err(error.into()),
@@ -413,12 +732,16 @@ impl ConnectorApp {
             Err(error) => return Err(error.into()),
         };
         let patch = ServicePrincipalPatch {
-            account_enabled: Some(self.account_enabled),
-            app_role_assignment_required: Some(self.assignment_required),
-            tags: Some(vec![PORTAL_TAG.to_owned()]),
+            account_enabled: (found.account_enabled != Some(self.account_enabled)).then_some(self.account_enabled),
+            app_role_assignment_required: (found.app_role_assignment_required != Some(self.assignment_required))
+                .then_some(self.assignment_required),
+            tags: (!found.tags.iter().any(|tag| tag == PORTAL_TAG))
+                .then(|| found.tags.iter().cloned().chain([PORTAL_TAG.to_owned()]).collect()),
         };
-        graph.update_service_principal(&made.id, &patch).await?;
-        Ok(made)
+        if patch != ServicePrincipalPatch::default() {
+            graph.update_service_principal(&found.id, &patch).await?;
+        }
+        Ok(found)
     }
 
     /// What has to be written to turn `prior` into this; `None` when nothing has. Confirms the creation by the way.
@@ -453,7 +776,7 @@ impl ConnectorApp {
             (true, Some(tags)) => {
                 tags.iter().cloned().chain(fresh.iter().filter(|tag| *tag == OURS).cloned()).collect()
             }
-            _ => fresh.iter().filter(|tag| *tag != MARKER).cloned().collect(),
+            _ => fresh.iter().filter(|tag| !is_marker(tag)).cloned().collect(),
         };
         patch.tags = (wanted != fresh).then_some(wanted);
         Ok(Some(patch))
@@ -531,7 +854,7 @@ impl ConnectorApp {
 
 /// An application by object id, client id or unique name: what an import may be given.
 async fn find(graph: &Graph, named: &str) -> Result<Option<Application>> {
-    if !crate::provider::config::is_guid(named) {
+    if !is_guid(named) {
         return Ok(graph.application_by_unique_name(named).await?);
     }
     match graph.application(named).await? {
@@ -540,14 +863,13 @@ async fn find(graph: &Graph, named: &str) -> Result<Option<Application>> {
     }
 }
 
-fn profile_of(name: &str, cx: &Cx) -> Result<ProfileVersion> {
-    cx.catalog().profile(name).map_err(|why| {
-        Diagnostic::error(format!("There is no usable profile \"{name}\"")).at("profile").help(why.to_string()).into()
-    })
+fn visible_tags(app: &Application) -> BTreeSet<String> {
+    app.tags.iter().filter(|tag| *tag != OURS && !is_marker(tag)).cloned().collect()
 }
 
-fn visible_tags(app: &Application) -> BTreeSet<String> {
-    app.tags.iter().filter(|tag| *tag != OURS && *tag != MARKER).cloned().collect()
+/// Whether a tag marks an application whose creation has not been confirmed by a later write.
+pub(crate) fn is_marker(tag: &str) -> bool {
+    tag.starts_with(MARKER)
 }
 
 /// Page where an administrator consents. Source: Entra's admin consent endpoint, version 1, which asks for everything in

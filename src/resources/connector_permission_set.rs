@@ -1,16 +1,15 @@
 //! `m365_connector_permission_set`: what an application asks for (Graph's `requiredResourceAccess`).
 
-use super::connector_app::MARKER;
-use super::permissions::{listed, resolve_apis, texts};
-use super::{plan_tenant, resolve_tenant};
+use super::connector_app::is_marker;
+use super::permissions::{listed, resolve_apis, texts, warn_of_doubtful};
+use super::{plan_tenant, profile_of, resolve_tenant, target};
 use crate::catalog::{Kind, PermissionKey};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement,
-    keeps_state,
+    guid, is_guid, keeps_state,
 };
 use crate::graph::{Application, ApplicationPatch, Graph, RequiredResourceAccess, ResourceAccess};
-use crate::provider::config::is_guid;
-use crate::provider::{Cx, Services};
+use crate::provider::{Cx, Planned, Services};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,10 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectorPermissionSet {
     /// Tenant (GUID) that the application lives in. The provider's own where not given; kept once made.
-    #[schemars(transform = configurable, transform = forces_replacement, transform = keeps_state)]
+    #[schemars(transform = configurable, transform = forces_replacement, transform = keeps_state, transform = guid)]
     pub tenant_id: Computed<String>,
     /// Object id of the application: `id` of an `m365_connector_app`.
-    #[schemars(transform = forces_replacement, length(min = 1))]
+    #[schemars(transform = forces_replacement, transform = guid)]
     pub application_id: Value<String>,
     /// Connector profile whose permissions are asked for, such as `md-eco-m365-defender` or `md-eco-m365-defender@1`.
     pub profile: Option<String>,
@@ -81,6 +80,9 @@ pub struct ConnectorPermissionSetPrivate {
     /// Which of these this resource added.
     #[serde(default)]
     added: BTreeSet<String>,
+    /// What else the application asked for at the last refresh, in shared mode.
+    #[serde(default)]
+    foreign: BTreeSet<String>,
     /// The create did not end: a delete gives back only what was added.
     #[serde(default)]
     incomplete: bool,
@@ -100,10 +102,11 @@ impl Resource for ConnectorPermissionSet {
                 .help("Set `profile`, or `apis`, or both.")
                 .into());
         }
-        if self.profile.is_none() && !self.features.is_empty() {
-            return Err(Diagnostic::error("`features` need a `profile`")
-                .at("features")
-                .help("Features belong to a connector profile; name it in `profile`.")
+        if self.profile.is_none() && (!self.features.is_empty() || self.include_optional) {
+            let attribute = if self.features.is_empty() { "include_optional" } else { "features" };
+            return Err(Diagnostic::error(format!("`{attribute}` needs a `profile`"))
+                .at(attribute)
+                .help("Features and optional permissions belong to a connector profile; name it in `profile`.")
                 .into());
         }
         self.desired(cx).map(|_| ())
@@ -112,78 +115,106 @@ impl Resource for ConnectorPermissionSet {
     async fn plan(state: &mut State, prior: Option<&State>, cx: &Cx) -> Result<()> {
         let before = prior.map(|prior| &prior.value);
         plan_tenant(&mut state.value.tenant_id, before.map(|before| &before.tenant_id), cx)?;
-        let desired = state.value.desired(cx)?;
+        let Some(desired) = state.value.desired(cx)? else {
+            state.value.permissions = Computed::Unknown;
+            state.value.permission_ids = Computed::Unknown;
+            state.value.profile_version = Computed::Unknown;
+            return Ok(());
+        };
+        if let Some(apis) = &state.value.apis {
+            warn_of_doubtful(apis, &desired.keys, cx);
+        }
         state.value.permissions = texts(&desired.keys).into();
         state.value.profile_version = desired.profile_version.into();
         state.value.permission_ids = planned_ids(&desired.keys, before, cx);
-        Ok(())
+        match prior {
+            Some(prior) => state.warn_of_change_of_mode(prior, &desired.keys, cx),
+            None => state.look_before_create(&desired.keys, cx).await?,
+        }
+        state.plan_among_others(cx)
     }
 
     async fn create(state: &mut State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
         let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
         state.value.tenant_id = tenant.clone().into();
-        let desired = state.value.desired(cx)?.keys;
-        let change = Change { desired: &desired, remove: &BTreeSet::new(), refuse_undeclared: state.value.exclusive };
+        let desired = state.value.wanted(cx)?;
         state.private.incomplete = true;
+        let change = Change { desired: &desired, remove: &BTreeSet::new(), is_create: true };
         write(state, &graph, &tenant, &change, cx).await?;
         state.private.incomplete = false;
+        let target = target::<Self>(&tenant, state.value.application_id.get()?);
+        cx.run()?.take(target, texts(&desired));
         Ok(())
     }
 
     async fn read(key: ConnectorPermissionSetKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
         let graph = cx.graph(key.tenant_id.as_deref())?;
         let tenant = resolve_tenant(&key.tenant_id.clone().into(), &graph).await?;
-        let Some(app) = graph.application(&key.application_id).await? else { return Ok(None) };
+        let app = match graph.application(&key.application_id).await? {
+            Some(app) => app,
+            // It asks for the same once it is restored.
+            None => match graph.deleted_application(&key.application_id).await? {
+                Some(deleted) => deleted,
+                None => return Ok(None),
+            },
+        };
         let requested = requested(&app, &graph, &tenant, cx).await?;
         let imported = prior.is_none();
         let mut state = prior.unwrap_or_else(|| ConnectorPermissionSet::imported(&tenant, &key.application_id));
-        let shown: BTreeMap<_, _> = match state.value.exclusive {
-            true => requested,
-            false => {
-                requested.into_iter().filter(|(key, _)| state.private.declared.contains(&key.to_string())).collect()
-            }
-        };
+        let (shown, foreign): (BTreeMap<_, _>, BTreeMap<_, _>) = requested
+            .into_iter()
+            .partition(|(key, _)| state.value.exclusive || state.private.declared.contains(&key.to_string()));
         state.value.permissions = texts(shown.keys()).into();
         state.value.permission_ids =
             shown.iter().map(|(key, id)| (key.to_string(), id.clone())).collect::<BTreeMap<_, _>>().into();
+        state.private.foreign = texts(foreign.keys());
         if imported {
             state.value.apis = Some(by_api(shown.keys()));
             state.private.declared = texts(shown.keys());
         }
+        cx.run()?.found_in_state(target::<Self>(&tenant, &key.application_id), &state.private)?;
         Ok(Some(state))
     }
 
     async fn update(state: &mut State, prior: State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
         let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
-        let desired = state.value.desired(cx)?.keys;
-        let listed_before: BTreeSet<String> = prior.value.permissions.known().cloned().unwrap_or_default();
+        let desired = state.value.wanted(cx)?;
         // Only what the plan showed goes: a request that appeared since then shows in the next plan.
-        let may_remove = |key: &String| state.value.exclusive || prior.private.added.contains(key);
-        let remove = listed_before.union(&prior.private.added).filter(|key| may_remove(key)).cloned().collect();
-        write(state, &graph, &tenant, &Change { desired: &desired, remove: &remove, refuse_undeclared: false }, cx)
-            .await
+        let shown = prior.value.permissions.known().into_iter().flatten().chain(&prior.private.foreign);
+        let remove = match state.value.exclusive {
+            true => shown.chain(&prior.private.added).cloned().collect(),
+            false => prior.private.added.clone(),
+        };
+        write(state, &graph, &tenant, &Change { desired: &desired, remove: &remove, is_create: false }, cx).await
     }
 
     async fn delete(prior: State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(prior.value.tenant_id.known().map(String::as_str))?;
         let tenant = resolve_tenant(&prior.value.tenant_id, &graph).await?;
-        let remove = match prior.value.exclusive && !prior.private.incomplete {
+        let mut remove = match prior.value.exclusive && !prior.private.incomplete && !cx.is_tainted() {
             true => prior.value.permissions.known().cloned().unwrap_or_default(),
             false => prior.private.added.clone(),
         };
+        let target = target::<Self>(&tenant, prior.value.application_id.get()?);
+        if let Some(taken) = cx.run()?.taken(&target) {
+            let kept: Vec<_> = remove.intersection(&taken).cloned().collect();
+            if !kept.is_empty() {
+                cx.warn(
+                    Diagnostic::warning(
+                        "Permissions were not withdrawn, because a create in the same run asks for them",
+                    )
+                    .help(listed(kept)),
+                );
+            }
+            remove.retain(|key| !taken.contains(key));
+        }
+        cx.run()?.found_in_state(target, &prior.private)?;
         let mut state = prior;
         // An application that is gone asks for nothing any more.
-        write(
-            &mut state,
-            &graph,
-            &tenant,
-            &Change { desired: &BTreeSet::new(), remove: &remove, refuse_undeclared: false },
-            cx,
-        )
-        .await
-        .map(|_| ())
+        let change = Change { desired: &BTreeSet::new(), remove: &remove, is_create: false };
+        write(&mut state, &graph, &tenant, &change, cx).await
     }
 }
 
@@ -191,6 +222,79 @@ impl Resource for ConnectorPermissionSet {
 struct Desired {
     keys: BTreeSet<PermissionKey>,
     profile_version: Option<u32>,
+}
+
+impl State {
+    /// An exclusive set beside another one of the same application would undo its work.
+    fn plan_among_others(&self, cx: &Cx) -> Result<()> {
+        let (Some(application), tenant) = (self.value.application_id.known(), &self.value.tenant_id) else {
+            return Ok(());
+        };
+        let target = target::<ConnectorPermissionSet>(tenant.known().map_or("", String::as_str), application);
+        if cx.run()?.plan(target, Planned { exclusive: self.value.exclusive, second: cx.is_second_plan() }) {
+            return Ok(());
+        }
+        Err(Diagnostic::error("Two permission sets manage one application, and one of them is exclusive")
+            .at("application_id")
+            .help(format!("An exclusive set is all that the application {application} may ask for: it would withdraw what the other one adds."))
+            .help("Put all permissions into one set, or set `exclusive = false` on all of them.")
+            .into())
+    }
+
+    /// What turning `exclusive` on or off does beyond what the plan can show.
+    fn warn_of_change_of_mode(&self, prior: &State, desired: &BTreeSet<PermissionKey>, cx: &Cx) {
+        let desired = texts(desired);
+        match (prior.value.exclusive, self.value.exclusive) {
+            (true, false) => {
+                let shown = prior.value.permissions.known().into_iter().flatten();
+                let kept: Vec<_> =
+                    shown.filter(|key| !desired.contains(*key) && !prior.private.added.contains(*key)).collect();
+                if !kept.is_empty() {
+                    cx.warn(
+                        Diagnostic::warning("The plan shows permissions as removed that the application keeps")
+                            .at("exclusive")
+                            .help(format!(
+                                "A set that is not exclusive withdraws only what it added. It did not add these:\n{}",
+                                listed(kept)
+                            )),
+                    );
+                }
+            }
+            (false, true) => {
+                let going: Vec<_> = prior.private.foreign.difference(&desired).collect();
+                if !going.is_empty() {
+                    cx.warn(Diagnostic::warning("Permissions that the plan does not list will be withdrawn").at("exclusive").help(format!(
+                        "The set becomes exclusive, and the application asks for these, which it does not declare:\n{}",
+                        listed(going)
+                    )));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What the application asks for already decides whether a create can succeed: better said before anything is written.
+    async fn look_before_create(&mut self, desired: &BTreeSet<PermissionKey>, cx: &Cx) -> Result<()> {
+        let tenant_id = self.value.tenant_id.known().cloned();
+        let Some(application) = self.value.application_id.known().cloned() else { return Ok(()) };
+        let replaced = target::<ConnectorPermissionSet>(tenant_id.as_deref().unwrap_or_default(), &application);
+        let in_state = cx.run()?.in_state(&replaced);
+        if let (Some(private), false) = (&in_state, cx.is_second_plan()) {
+            // A tainted set: its delete has to know what a refresh knew.
+            self.private = ConnectorPermissionSetPrivate::clone(private);
+        }
+        let Some(graph) = cx.graph_for_plan(tenant_id.as_deref())? else { return Ok(()) };
+        let Some(app) = graph.application(&application).await? else {
+            return Err(no_such_application(&graph, &application).await?);
+        };
+        if !self.value.exclusive {
+            return Ok(());
+        }
+        let tenant = resolve_tenant(&self.value.tenant_id, &graph).await?;
+        let present = requested(&app, &graph, &tenant, cx).await?;
+        let destroyed_first = cx.is_second_plan() || in_state.is_some();
+        refuse_undeclared(&present, desired, &application, destroyed_first, cx)
+    }
 }
 
 impl ConnectorPermissionSet {
@@ -212,17 +316,17 @@ impl ConnectorPermissionSet {
         Stored { value, private: ConnectorPermissionSetPrivate::default(), exists: true }
     }
 
-    /// Resolves names by the catalogue; all findings at once, each at its attribute.
-    fn desired(&self, cx: &Cx) -> Result<Desired> {
+    /// Resolves names by the catalogue; all findings at once, each at its attribute. `None` while the profile may still come from
+    /// `catalog_paths` that are not known.
+    fn desired(&self, cx: &Cx) -> Result<Option<Desired>> {
         let (mut keys, mut found, mut profile_version) = (BTreeSet::new(), Diagnostics::default(), None);
-        if let Some(name) = &self.profile {
-            match cx.catalog().profile(name) {
-                Err(why) => found.push(
-                    Diagnostic::error(format!("There is no usable profile \"{name}\""))
-                        .at("profile")
-                        .help(why.to_string()),
-                ),
-                Ok(profile) => {
+        let mut complete = true;
+        if let Some(name) = &self.profile
+            && let Some(profile) = found.take(profile_of(name, cx))
+        {
+            match profile {
+                None => complete = false,
+                Some(profile) => {
                     profile_version = Some(profile.version);
                     match profile.permissions(&self.features, self.include_optional) {
                         Ok(documented) => keys.extend(documented.iter().map(|key| cx.catalog().canonical(key))),
@@ -235,13 +339,20 @@ impl ConnectorPermissionSet {
                 }
             }
         }
-        if let Some(apis) = &self.apis
-            && let Some(declared) = found.take(resolve_apis(apis, cx.catalog()))
-        {
-            keys.extend(declared);
+        if let Some(apis) = &self.apis {
+            complete &= apis.keys().all(|api| is_guid(api) || cx.catalog().api(api).is_some());
+            if let Some(declared) = found.take(resolve_apis(apis, cx)) {
+                keys.extend(declared);
+            }
         }
         found.push_limits(&keys);
-        found.into_result().map(|()| Desired { keys, profile_version })
+        found.into_result().map(|()| complete.then_some(Desired { keys, profile_version }))
+    }
+
+    /// What the configuration asks for, once everything is known.
+    fn wanted(&self, cx: &Cx) -> Result<BTreeSet<PermissionKey>> {
+        let desired = self.desired(cx)?.ok_or_else(|| Diagnostic::bug("the catalogue was not complete in apply"))?;
+        Ok(desired.keys)
     }
 }
 
@@ -298,8 +409,39 @@ struct Change<'a> {
     desired: &'a BTreeSet<PermissionKey>,
     /// Keys that may go. Anything else that the application asks for stays.
     remove: &'a BTreeSet<String>,
-    /// Whether an entry that is not declared is an error: on the create of an exclusive set.
-    refuse_undeclared: bool,
+    /// On the create of an exclusive set an entry that is not declared is an error; a shared one says what it found.
+    is_create: bool,
+}
+
+/// An exclusive set that finds what nobody declared would withdraw it without any plan having shown it. Where a set of this
+/// application is destroyed first, what it held is on its way out: then it is only said.
+fn refuse_undeclared(
+    present: &BTreeMap<PermissionKey, String>,
+    desired: &BTreeSet<PermissionKey>,
+    application: &str,
+    destroyed_first: bool,
+    cx: &Cx,
+) -> Result<()> {
+    let undeclared: Vec<_> = present.keys().filter(|key| !desired.contains(key)).collect();
+    if undeclared.is_empty() {
+        return Ok(());
+    }
+    if destroyed_first {
+        cx.warn(
+            Diagnostic::warning("The application asks for permissions that are not declared").at("exclusive").help(
+                format!(
+                    "What the destroyed set does not withdraw of these shows as drift in the next plan:\n{}",
+                    listed(undeclared)
+                ),
+            ),
+        );
+        return Ok(());
+    }
+    Err(Diagnostic::error("The application already asks for permissions that are not declared")
+        .at("exclusive")
+        .help(format!("An exclusive set would withdraw these without the plan having shown it:\n{}", listed(undeclared)))
+        .help(format!("Declare them, import the set with the id `{application}` so that a plan shows what will change, or set `exclusive = false`."))
+        .into())
 }
 
 /// Merges the change into a fresh read of the application and writes it where anything differs, under the application's lock.
@@ -313,14 +455,20 @@ async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'
         return Err(no_such_application(graph, &id).await?);
     };
     let present = requested(&app, graph, tenant, cx).await?;
-    if change.refuse_undeclared {
-        let undeclared: Vec<_> = present.keys().filter(|key| !change.desired.contains(key)).collect();
-        if !undeclared.is_empty() {
-            return Err(Diagnostic::error("The application already asks for permissions that are not declared")
-                .at("exclusive")
-                .help(format!("An exclusive set would withdraw these without the plan having shown it:\n{}", listed(undeclared)))
-                .help(format!("Declare them, import the set with the id `{id}` so that a plan shows what will change, or set `exclusive = false`."))
-                .into());
+    if change.is_create && state.value.exclusive {
+        let destroyed_first =
+            cx.run()?.in_state::<serde_json::Value>(&target::<ConnectorPermissionSet>(tenant, &id)).is_some();
+        refuse_undeclared(&present, change.desired, &id, destroyed_first, cx)?;
+    }
+    if change.is_create && !state.value.exclusive {
+        let found: Vec<_> = present.keys().filter(|key| change.desired.contains(key)).collect();
+        if !found.is_empty() {
+            cx.warn(
+                Diagnostic::warning("The application asked for some of these permissions already").help(format!(
+                    "They are used as they are, and stay when this set is destroyed:\n{}",
+                    listed(found)
+                )),
+            );
         }
     }
     let mut ids = BTreeMap::new();
@@ -336,7 +484,7 @@ async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'
     }
     if wanted != present {
         // By the way this confirms that the application's creation is known to the state.
-        let tags: Vec<String> = app.tags.iter().filter(|tag| *tag != MARKER).cloned().collect();
+        let tags: Vec<String> = app.tags.iter().filter(|tag| !is_marker(tag)).cloned().collect();
         let patch = ApplicationPatch {
             required_resource_access: Some(to_graph(&wanted, cx)),
             tags: (tags != app.tags).then_some(tags),
@@ -349,6 +497,10 @@ async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'
     let declared = texts(change.desired);
     state.private.added =
         declared.iter().filter(|key| state.private.added.contains(*key) || !was_there(key)).cloned().collect();
+    state.private.foreign = match state.value.exclusive {
+        true => BTreeSet::new(),
+        false => texts(wanted.keys()).difference(&declared).cloned().collect(),
+    };
     state.private.declared = declared;
     state.value.permission_ids = ids.into();
     Ok(())
@@ -356,14 +508,34 @@ async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'
 
 async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagnostics> {
     let error = Diagnostic::error(format!("There is no application with the object id {id}")).at("application_id");
-    let Some(app) = graph.application_by_app_id(id).await? else {
-        return Ok(error.help("Use the `id` of an `m365_connector_app`.").into());
+    if let Some(app) = graph.application_by_app_id(id).await? {
+        return Ok(error
+            .help(format!(
+                "{id} is the client id of \"{}\"; its object id is {}. Use the `id` of an `m365_connector_app`.",
+                app.display_name, app.id
+            ))
+            .into());
+    }
+    let principal = match graph.service_principal_by_app_id(id).await? {
+        Some(principal) => Some(principal),
+        None => graph.service_principal(id).await?,
     };
+    let Some(principal) = principal else {
+        return Ok(error.help("Use the `id` of an `m365_connector_app`, or of the data source of that name.").into());
+    };
+    let name = principal.display_name.as_deref().unwrap_or("an application");
+    // Of an application that lives here the principal's id was given by mistake.
+    if let Some(app) = graph.application_by_app_id(&principal.app_id).await? {
+        return Ok(error
+            .help(format!("{id} is the service principal of \"{name}\"; the application's object id is {}.", app.id))
+            .into());
+    }
+    let home = principal.app_owner_organization_id.as_deref().unwrap_or("another one");
     Ok(error
         .help(format!(
-            "{id} is the client id of \"{}\"; its object id is {}. Use the `id` of an `m365_connector_app`.",
-            app.display_name, app.id
+            "\"{name}\" lives in tenant {home}, only consent is possible: what it asks for is decided there."
         ))
+        .help(format!("Grant it with an `m365_admin_consent` on the service principal {}.", principal.id))
         .into())
 }
 

@@ -4,14 +4,33 @@ pub mod admin_consent;
 pub mod connector_app;
 pub mod connector_permission_set;
 pub mod permissions;
+mod redirect_uris;
 
 pub use admin_consent::AdminConsent;
 pub use connector_app::ConnectorApp;
 pub use connector_permission_set::ConnectorPermissionSet;
 
-use crate::framework::{Computed, Diagnostic, Result};
+use crate::catalog::{CatalogError, ProfileVersion};
+use crate::framework::{Computed, Diagnostic, Resource, Result};
 use crate::graph::Graph;
-use crate::provider::Cx;
+use crate::provider::{Cx, Target};
+
+/// What a resource of type `R` manages, for the run's memory.
+pub(crate) fn target<R: Resource>(tenant: &str, id: &str) -> Target {
+    Target::new(R::NAME, tenant, id)
+}
+
+/// The profile of this name; `None` while `catalog_paths`, which may bring it, are not known.
+pub(crate) fn profile_of(name: &str, cx: &Cx) -> Result<Option<ProfileVersion>> {
+    match cx.catalog().profile(name) {
+        Ok(profile) => Ok(Some(profile)),
+        Err(CatalogError::NoSuchProfile { .. }) if !cx.catalog_is_complete() => Ok(None),
+        Err(why) => Err(Diagnostic::error(format!("There is no usable profile \"{name}\""))
+            .at("profile")
+            .help(why.to_string())
+            .into()),
+    }
+}
 
 /// Plans `tenant_id`: what is configured or was there stays; on a create it is the provider's tenant, unknown while that is known
 /// only as a domain. A provider that has moved to another tenant is an error, never a replacement.

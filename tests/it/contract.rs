@@ -11,6 +11,7 @@ use terraform_provider_m365::provider;
 /// A configured provider that checks every answer as the CLI does.
 struct Checked {
     plugin: Arc<dyn Plugin>,
+    block: Dynamic,
 }
 
 /// What is stored of one object.
@@ -32,9 +33,15 @@ impl Checked {
             "tenant_id": connection.tenant_id, "client_id": connection.client_id, "client_secret": connection.client_secret,
             "endpoints": { "login": connection.login, "graph": connection.graph },
         });
-        let config = from_json(&plugin.schemas().provider.object_type(), &config).unwrap();
-        assert_eq!(plugin.configure(config).await, Vec::new());
-        Self { plugin }
+        let block = from_json(&plugin.schemas().provider.object_type(), &config).unwrap();
+        let provider = Self { plugin, block };
+        provider.new_run().await;
+        provider
+    }
+
+    /// A run of the CLI configures the provider once.
+    async fn new_run(&self) {
+        assert_eq!(self.plugin.configure(self.block.clone()).await, Vec::new());
     }
 
     fn config(&self, resource: &str, config: &Value) -> Dynamic {
@@ -69,7 +76,9 @@ impl Checked {
     async fn apply(&self, resource: &str, object: &Object, config: &Value) -> Result<Object, Vec<Diagnostic>> {
         let config = self.config(resource, config);
         assert_eq!(errors(&self.plugin.validate_resource(resource, config.clone()).await), Vec::<&Diagnostic>::new());
+        self.new_run().await;
         let (planned, private) = self.plan(resource, object, &config).await?;
+        self.new_run().await;
         assert_eq!(self.plan(resource, object, &config).await?.0, planned);
         let request = Apply {
             prior: object.state.clone(),
@@ -90,6 +99,7 @@ impl Checked {
         if config.attribute("exclusive") != Dynamic::Bool(false) {
             assert_eq!(read.state, made.state, "what was applied is what is read");
         }
+        self.new_run().await;
         assert_eq!(self.plan(resource, &read, &config).await?.0, read.state, "the second plan is empty");
         Ok(read)
     }

@@ -1,0 +1,112 @@
+//! What one run of the CLI has seen, planned and done so far. The CLI asks for one resource at a time; only here do two of them meet.
+
+use crate::framework::{Diagnostic, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Something in a tenant that a resource manages, and that two resources may manage at once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Type name of the resource.
+    pub resource: &'static str,
+    /// Tenant (GUID).
+    pub tenant: String,
+    /// What tells it from others of its type: an object id, or a unique name.
+    pub id: String,
+}
+
+impl Target {
+    /// Ids compare without regard to case, as Graph's do.
+    pub fn new(resource: &'static str, tenant: &str, id: &str) -> Self {
+        Self { resource, tenant: tenant.to_lowercase(), id: id.to_lowercase() }
+    }
+}
+
+/// The memory of one run: from one configuration of the provider to the next.
+#[derive(Default)]
+pub struct Run {
+    plans: Mutex<HashMap<Target, Vec<Planned>>>,
+    stored: Mutex<HashMap<Target, Value>>,
+    taken: Mutex<HashMap<Target, BTreeSet<String>>>,
+}
+
+/// How a resource was planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planned {
+    /// Whether it tolerates no other on the same target.
+    pub exclusive: bool,
+    /// Whether this is the second plan of a replacement, after that of a change of the same resource.
+    pub second: bool,
+}
+
+impl Run {
+    /// Notes that a resource is planned for `target`. `false`: another one is there, and one of them is exclusive.
+    pub fn plan(&self, target: Target, planned: Planned) -> bool {
+        let mut plans = locked(&self.plans);
+        let all = plans.entry(target).or_default();
+        // A replacement is planned twice and is not its own rival.
+        match all.iter_mut().find(|earlier| planned.second && !earlier.second) {
+            Some(first) => *first = planned,
+            None => all.push(planned),
+        }
+        all.len() == 1 || !all.iter().any(|one| one.exclusive)
+    }
+
+    /// Notes that the state holds an object at `target`, with its private data.
+    pub fn found_in_state(&self, target: Target, private: &impl Serialize) -> Result<()> {
+        let private = serde_json::to_value(private).map_err(|why| Diagnostic::bug(format!("private data: {why}")))?;
+        locked(&self.stored).insert(target, private);
+        Ok(())
+    }
+
+    /// Private data of the object that the state held at `target` when this run began; `None` where it held none.
+    pub fn in_state<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
+        locked(&self.stored).get(target).and_then(|private| serde_json::from_value(private.clone()).ok())
+    }
+
+    /// Notes what a create found or made at `target`: a delete of what it replaces leaves that alone.
+    pub fn take(&self, target: Target, entries: impl IntoIterator<Item = String>) {
+        locked(&self.taken).entry(target).or_default().extend(entries);
+    }
+
+    /// What creates of this run found or made at `target`; `None` where there was none.
+    pub fn taken(&self, target: &Target) -> Option<BTreeSet<String>> {
+        locked(&self.taken).get(target).cloned()
+    }
+}
+
+/// Nothing is left half-written here by a panic elsewhere.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Target {
+        Target::new("m365_connector_app", "T", "name")
+    }
+
+    const FIRST: Planned = Planned { exclusive: true, second: false };
+    const SECOND: Planned = Planned { exclusive: true, second: true };
+    const SHARED: Planned = Planned { exclusive: false, second: false };
+
+    #[test]
+    fn two_resources_at_one_target_are_rivals_where_one_is_exclusive() {
+        let run = Run::default();
+        assert!(run.plan(target(), SHARED) && run.plan(target(), SHARED));
+        assert!(!run.plan(target(), FIRST) && !run.plan(target(), SHARED));
+        assert!(run.plan(Target::new("m365_connector_app", "t", "other"), FIRST));
+    }
+
+    #[test]
+    fn a_replacement_is_no_rival_of_itself_but_of_another() {
+        let run = Run::default();
+        assert!(run.plan(target(), FIRST) && run.plan(target(), SECOND));
+        assert!(!run.plan(target(), FIRST) && !run.plan(target(), SECOND));
+    }
+}
