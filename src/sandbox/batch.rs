@@ -71,8 +71,16 @@ fn one(world: &mut World, tenant: &str, caller: &Caller, batch: &Call, part: &Pa
         Err(_) => Err(Failure::wrong_method()),
         Ok(method) => {
             let path = format!("/{}", super::odata::unescape(path.trim_start_matches('/')));
-            let call =
-                Call { method, path, query: query.to_owned(), body: part.body.clone(), base: batch.base.clone() };
+            let prefer = part.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("prefer"));
+            let call = Call {
+                method,
+                path,
+                query: query.to_owned(),
+                body: part.body.clone(),
+                prefer: prefer.and_then(|(_, value)| value.as_str()).unwrap_or_default().to_owned(),
+                page_size: batch.page_size,
+                base: batch.base.clone(),
+            };
             directory::handle(world, tenant, caller, &call)
         }
     };

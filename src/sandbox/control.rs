@@ -1,7 +1,8 @@
 //! What a test does to the simulated cloud as a whole.
 
 use super::errors::Failure;
-use super::store::{World, id_of};
+use super::store::{GRAPH, World, id_of, new_id};
+use crate::catalog::{Catalog, Kind};
 use axum::body::Bytes;
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
@@ -23,6 +24,18 @@ struct FirstParty {
     licensed: Option<bool>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewCaller {
+    roles: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PageSize {
+    size: usize,
+}
+
 pub(super) fn answer(world: &mut World, method: &Method, path: &str, body: &Bytes) -> (StatusCode, Option<Value>) {
     let done = match (method.as_str(), path) {
         ("GET", "requests") => return (StatusCode::OK, Some(json!({ "value": world.requests() }))),
@@ -32,6 +45,13 @@ pub(super) fn answer(world: &mut World, method: &Method, path: &str, body: &Byte
         }
         ("GET", "clock") => return (StatusCode::OK, Some(json!({ "now": world.now().to_string() }))),
         ("POST", "clock") => set_clock(world, body),
+        ("POST", "page_size") => set_page_size(world, body),
+        ("POST", other) if other.ends_with("/callers") => {
+            return match add_caller(world, other, body) {
+                Ok(made) => (StatusCode::CREATED, Some(made)),
+                Err(failure) => failure.answer(world.now()),
+            };
+        }
         ("POST", other) => match other.strip_prefix("tenants/").and_then(|rest| rest.strip_suffix("/first_party")) {
             Some(tenant) => first_party(world, tenant, body),
             None => Err(Failure::not_found("There is no such control.")),
@@ -42,6 +62,29 @@ pub(super) fn answer(world: &mut World, method: &Method, path: &str, body: &Byte
         Ok(()) => (StatusCode::NO_CONTENT, None),
         Err(failure) => failure.answer(world.now()),
     }
+}
+
+fn set_page_size(world: &mut World, body: &Bytes) -> Result<(), Failure> {
+    let wish: PageSize = serde_json::from_slice(body).map_err(|why| Failure::bad_request(why.to_string()))?;
+    world.page_size = wish.size.clamp(1, 999);
+    Ok(())
+}
+
+fn add_caller(world: &mut World, path: &str, body: &Bytes) -> Result<Value, Failure> {
+    let wish: NewCaller = serde_json::from_slice(body).map_err(|why| Failure::bad_request(why.to_string()))?;
+    let tenant = path
+        .strip_prefix("tenants/")
+        .and_then(|rest| rest.strip_suffix("/callers"))
+        .ok_or_else(|| Failure::not_found("There is no such control."))?;
+    let api = Catalog::built_in().api(GRAPH);
+    if let Some(unknown) =
+        wish.roles.iter().find(|role| api.is_none_or(|api| api.find(Kind::Application, role).is_err()))
+    {
+        return Err(Failure::bad_request(format!("Microsoft Graph has no role '{unknown}'.")));
+    }
+    let (client, secret, now) = (new_id(), format!("sandbox-{}", new_id()), world.now());
+    let object = world.tenant(tenant).add_caller(&client, "Sandbox caller", &secret, &wish.roles, now);
+    Ok(json!({ "client_id": client, "client_secret": secret, "object_id": object }))
 }
 
 fn set_clock(world: &mut World, body: &Bytes) -> Result<(), Failure> {

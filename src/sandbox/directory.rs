@@ -4,7 +4,7 @@ use super::errors::Failure;
 use super::odata::Options;
 use super::store::{MICROSOFT, Object, Tenant, World, id_of, new_id, text};
 use super::types::check;
-use super::{Call, Caller, Reply, grants};
+use super::{Call, Caller, Reply, credentials, grants};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -44,7 +44,12 @@ pub(super) fn handle(world: &mut World, tenant: &str, caller: &Caller, call: &Ca
         }
         None => (*first, None),
     };
-    world.tenant(tenant);
+    world.expire_deleted_items(tenant);
+    if let (Some(key), &Method::PATCH, []) = (key, &call.method, rest)
+        && let Some(made) = upsert(world, tenant, caller, call, collection, key)
+    {
+        return made;
+    }
     match (collection, key, rest) {
         ("applications", None, []) => applications(world, tenant, caller, call),
         ("applications", key, rest) => {
@@ -57,11 +62,44 @@ pub(super) fn handle(world: &mut World, tenant: &str, caller: &Caller, call: &Ca
             principal(world, tenant, caller, call, &id, rest)
         }
         ("oauth2PermissionGrants", None, rest) => grants::permission_grants(world, tenant, caller, call, rest),
+        ("users", None, rest) => users(world.tenant(tenant), caller, call, rest),
         ("organization", None, []) => organization(world.tenant(tenant), caller, call),
         ("directory", None, ["deletedItems", rest @ ..]) => deleted_items(world, tenant, caller, call, rest),
         _ => Err(Failure::bad_request(format!("Resource not found for the segment '{collection}'."))),
     }
 }
+
+/// An update by alternate key of what is not there creates it, where the client asks for that. `None`: it is there, or nobody asks.
+fn upsert(world: &mut World, tenant: &str, caller: &Caller, call: &Call, collection: &str, key: &str) -> Option<Reply> {
+    if !call.prefer.split([',', ';']).any(|wish| wish.trim() == "create-if-missing") {
+        return None;
+    }
+    let (name, value) = key.split_once('=')?;
+    let value = value.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'");
+    let with_key = |body: Result<Object, Failure>| {
+        body.map(|mut body| {
+            body.insert(name.to_owned(), value.clone().into());
+            body
+        })
+    };
+    match (collection, name) {
+        ("applications", "uniqueName") if world.tenant(tenant).application_by(name, &value).is_none() => Some(
+            caller
+                .needs(CREATORS)
+                .and_then(|()| with_key(object(call)))
+                .and_then(|body| create_application(world, tenant, caller, body)),
+        ),
+        ("servicePrincipals", "appId") if world.tenant(tenant).principal_by(name, &value).is_none() => Some(
+            caller
+                .needs(CREATORS)
+                .and_then(|()| with_key(object(call)))
+                .and_then(|body| create_principal(world, tenant, caller, &body)),
+        ),
+        _ => None,
+    }
+}
+
+const CREATORS: &[&str] = &["Application.ReadWrite.All", "Application.ReadWrite.OwnedBy"];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Entity {
@@ -110,23 +148,48 @@ impl Caller {
         }
     }
 
+    /// Whether the object may be read: the narrow role reads what its holder owns.
+    fn may_read(&self, tenant: &Tenant, ids: &[&str]) -> Result<(), Failure> {
+        if self.needs(READERS_OF_ALL).is_ok() {
+            return Ok(());
+        }
+        self.needs(READERS)?;
+        match self {
+            Self::Application { principal_id, .. } if tenant.owned_by(principal_id, ids) => Ok(()),
+            _ => Err(Failure::denied()),
+        }
+    }
+
     /// Whether the object may be written: with the broad role, or with the narrow one by its owner.
-    fn may_write(&self, owners: Option<&BTreeSet<String>>) -> Result<(), Failure> {
+    fn may_write(&self, tenant: &Tenant, ids: &[&str]) -> Result<(), Failure> {
         if self.needs(&["Application.ReadWrite.All"]).is_ok() {
             return Ok(());
         }
         self.needs(&["Application.ReadWrite.OwnedBy"])?;
         match self {
-            Self::Application { principal_id, .. } if owners.is_some_and(|owners| owners.contains(principal_id)) => {
-                Ok(())
-            }
+            Self::Application { principal_id, .. } if tenant.owned_by(principal_id, ids) => Ok(()),
             _ => Err(Failure::denied()),
         }
     }
 }
 
+impl Tenant {
+    /// Object id of the application of a principal, where it lives in this tenant.
+    fn application_of(&self, principal: &str) -> Option<String> {
+        self.application_by("appId", text(self.principals.get(principal)?, "appId")).map(id_of)
+    }
+
+    /// Whether `owner` owns one of these objects.
+    fn owned_by(&self, owner: &str, ids: &[&str]) -> bool {
+        ids.iter().any(|id| self.owners.get(*id).is_some_and(|owners| owners.contains(owner)))
+    }
+}
+
 const READERS: &[&str] =
     &["Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All"];
+const READERS_OF_ALL: &[&str] = &["Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All"];
+/// Most owners of an application. Source: Microsoft Entra service limits.
+const MOST_OWNERS: usize = 100;
 
 /// The body as an object.
 pub(super) fn object(call: &Call) -> Result<Object, Failure> {
@@ -278,14 +341,15 @@ fn application(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id
     let directory = world.tenant(tenant);
     match (&call.method, rest) {
         (&Method::GET, []) => {
-            caller.needs(READERS)?;
+            caller.may_read(directory, &[id])?;
             let options = Options::read(call, "application", &[])?;
             Ok((StatusCode::OK, directory.applications.get(id).map(|app| options.project(app))))
         }
         (&Method::PATCH, []) => {
-            caller.may_write(directory.owners.get(id))?;
-            let body = object(call)?;
+            caller.may_write(directory, &[id])?;
+            let mut body = object(call)?;
             check_application(&body)?;
+            credentials::complete_keys(&mut body, directory.applications.get(id))?;
             let Some(app) = directory.applications.get(id) else { return Err(Failure::no_such(id)) };
             if body.contains_key("uniqueName") && text(app, "uniqueName") != text(&body, "uniqueName") {
                 if !text(app, "uniqueName").is_empty() {
@@ -299,7 +363,7 @@ fn application(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id
             Ok((StatusCode::NO_CONTENT, None))
         }
         (&Method::DELETE, []) => {
-            caller.may_write(directory.owners.get(id))?;
+            caller.may_write(directory, &[id])?;
             let Some(mut app) = directory.applications.remove(id) else { return Err(Failure::no_such(id)) };
             if let Some(principal) = directory.principal_by("appId", text(&app, "appId")).map(id_of) {
                 delete_principal(directory, &principal, &now);
@@ -309,41 +373,90 @@ fn application(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id
             Ok((StatusCode::NO_CONTENT, None))
         }
         (_, ["owners", rest @ ..]) => owners(directory, caller, call, id, rest),
+        (&Method::POST, ["addPassword"]) => {
+            caller.may_write(directory, &[id])?;
+            let now = world.now();
+            credentials::add_password(world.tenant(tenant), id, call, now)
+        }
+        (&Method::POST, ["removePassword"]) => {
+            caller.may_write(directory, &[id])?;
+            credentials::remove_password(directory, id, call)
+        }
+        (method, ["federatedIdentityCredentials", rest @ ..]) => {
+            if *method == Method::GET {
+                caller.may_read(directory, &[id])?;
+            } else {
+                caller.may_write(directory, &[id])?;
+            }
+            credentials::federated(directory, id, call, rest)
+        }
         (_, []) => Err(Failure::wrong_method()),
         (_, [segment, ..]) => Err(Failure::bad_request(format!("Resource not found for the segment '{segment}'."))),
+    }
+}
+
+fn users(tenant: &mut Tenant, caller: &Caller, call: &Call, rest: &[&str]) -> Reply {
+    match (&call.method, rest) {
+        (&Method::POST, []) => {
+            caller.needs(&["User.ReadWrite.All"])?;
+            let mut user = object(call)?;
+            if text(&user, "displayName").is_empty() || text(&user, "userPrincipalName").is_empty() {
+                return Err(Failure::bad_request("A user needs 'displayName' and 'userPrincipalName'."));
+            }
+            let id = new_id();
+            user.insert("id".to_owned(), id.clone().into());
+            tenant.users.insert(id, user.clone());
+            Ok((StatusCode::CREATED, Some(Value::Object(user))))
+        }
+        (&Method::GET, [id]) => {
+            caller.needs(&["User.Read.All", "User.ReadWrite.All", "Directory.Read.All"])?;
+            tenant
+                .users
+                .get(*id)
+                .map(|user| (StatusCode::OK, Some(Value::Object(user.clone()))))
+                .ok_or_else(|| Failure::no_such(id))
+        }
+        _ => Err(Failure::wrong_method()),
     }
 }
 
 fn owners(tenant: &mut Tenant, caller: &Caller, call: &Call, id: &str, rest: &[&str]) -> Reply {
     match (&call.method, rest) {
         (&Method::GET, []) => {
-            caller.needs(READERS)?;
-            let all: Vec<_> = tenant
-                .owners
-                .get(id)
-                .into_iter()
-                .flatten()
-                .map(|owner| json!({ "@odata.type": "#microsoft.graph.servicePrincipal", "id": owner }))
-                .collect();
-            Ok((StatusCode::OK, Some(json!({ "value": all }))))
+            caller.may_read(tenant, &[id])?;
+            let options = Options::read(call, "directoryObject", &[])?;
+            let kind = |owner: &str| if tenant.users.contains_key(owner) { "user" } else { "servicePrincipal" };
+            let all = tenant.owners.get(id).into_iter().flatten().filter_map(|owner| {
+                let shown = json!({ "@odata.type": format!("#microsoft.graph.{}", kind(owner)), "id": owner });
+                shown.as_object().cloned()
+            });
+            Ok((StatusCode::OK, Some(options.page(call, all.collect::<Vec<_>>().iter()))))
         }
         (&Method::POST, ["$ref"]) => {
-            caller.may_write(tenant.owners.get(id))?;
+            caller.may_write(tenant, &[id])?;
             let body = object(call)?;
-            let owner = text(&body, "@odata.id").rsplit('/').next().unwrap_or_default().to_owned();
+            let owner = text(&body, "@odata.id").rsplit('/').next().unwrap_or_default().to_lowercase();
             if owner.is_empty() {
                 return Err(Failure::bad_request("A reference needs '@odata.id'."));
             }
-            if !tenant.owners.entry(id.to_owned()).or_default().insert(owner) {
+            if !tenant.users.contains_key(&owner) && !tenant.principals.contains_key(&owner) {
+                return Err(Failure::no_such(&owner));
+            }
+            let all = tenant.owners.entry(id.to_owned()).or_default();
+            if all.contains(&owner) {
                 return Err(Failure::bad_request(
                     "One or more added object references already exist for the following modified properties: 'owners'.",
                 ));
             }
+            if all.len() >= MOST_OWNERS {
+                return Err(Failure::bad_request("The limit of 100 owners is reached."));
+            }
+            all.insert(owner);
             Ok((StatusCode::NO_CONTENT, None))
         }
         (&Method::DELETE, [owner, "$ref"]) => {
-            caller.may_write(tenant.owners.get(id))?;
-            let removed = tenant.owners.get_mut(id).is_some_and(|owners| owners.remove(*owner));
+            caller.may_write(tenant, &[id])?;
+            let removed = tenant.owners.get_mut(id).is_some_and(|owners| owners.remove(&owner.to_lowercase()));
             if removed { Ok((StatusCode::NO_CONTENT, None)) } else { Err(Failure::no_such(owner)) }
         }
         _ => Err(Failure::wrong_method()),
@@ -362,7 +475,7 @@ fn principals(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -> 
             Ok((StatusCode::OK, Some(options.page(call, world.tenant(tenant).principals.values()))))
         }
         Method::POST => {
-            caller.needs(&["Application.ReadWrite.All", "Application.ReadWrite.OwnedBy"])?;
+            caller.needs(CREATORS)?;
             create_principal(world, tenant, caller, &object(call)?)
         }
         _ => Err(Failure::wrong_method()),
@@ -414,7 +527,11 @@ fn create_principal(world: &mut World, tenant: &str, caller: &Caller, body: &Obj
     });
     if let Value::Object(made) = &mut made {
         made.extend(body.clone());
-        world.tenant(tenant).principals.insert(id, made.clone());
+        let directory = world.tenant(tenant);
+        directory.principals.insert(id.clone(), made.clone());
+        if let Caller::Application { principal_id, .. } = caller {
+            directory.owners.entry(id).or_default().insert(principal_id.clone());
+        }
     }
     Ok((StatusCode::CREATED, Some(made)))
 }
@@ -423,9 +540,11 @@ fn principal(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id: 
     let now = world.now().to_string();
     match (&call.method, rest) {
         (&Method::GET, []) => {
-            caller.needs(READERS)?;
+            let directory = world.tenant(tenant);
+            let app = directory.application_of(id).unwrap_or_default();
+            caller.may_read(directory, &[id, &app])?;
             let options = Options::read(call, "servicePrincipal", &[])?;
-            Ok((StatusCode::OK, world.tenant(tenant).principals.get(id).map(|principal| options.project(principal))))
+            Ok((StatusCode::OK, directory.principals.get(id).map(|principal| options.project(principal))))
         }
         (&Method::PATCH | &Method::DELETE, []) => {
             let directory = world.tenant(tenant);
@@ -433,8 +552,8 @@ fn principal(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id: 
             if text(principal, "appOwnerOrganizationId") == MICROSOFT {
                 return Err(Failure::denied());
             }
-            let app = directory.application_by("appId", text(principal, "appId")).map(id_of);
-            caller.may_write(app.and_then(|app| directory.owners.get(&app)))?;
+            let app = directory.application_of(id).unwrap_or_default();
+            caller.may_write(directory, &[id, &app])?;
             if call.method == Method::DELETE {
                 delete_principal(directory, id, &now);
                 return Ok((StatusCode::NO_CONTENT, None));
@@ -448,6 +567,18 @@ fn principal(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id: 
                 principal.extend(body);
             }
             Ok((StatusCode::NO_CONTENT, None))
+        }
+        (_, ["owners", rest @ ..]) => owners(world.tenant(tenant), caller, call, id, rest),
+        (&Method::POST, [action @ ("addPassword" | "removePassword")]) => {
+            let now = world.now();
+            let directory = world.tenant(tenant);
+            let app = directory.application_of(id).unwrap_or_default();
+            caller.may_write(directory, &[id, &app])?;
+            if *action == "addPassword" {
+                credentials::add_password(directory, id, call, now)
+            } else {
+                credentials::remove_password(directory, id, call)
+            }
         }
         (_, ["appRoleAssignments" | "appRoleAssignedTo" | "oauth2PermissionGrants", ..]) => {
             grants::of_principal(world, tenant, caller, call, id, rest)
@@ -483,13 +614,27 @@ fn deleted_items(world: &mut World, tenant: &str, caller: &Caller, call: &Call, 
             Ok((StatusCode::OK, Some(options.page(call, directory.deleted_principals.values()))))
         }
         (&Method::GET, [id]) => {
-            caller.needs(READERS)?;
+            caller.may_read(directory, &[*id])?;
+            if !call.query.is_empty() {
+                return Err(Failure::bad_request("A query option needs the type of the deleted item in the path."));
+            }
             find(directory, id)
                 .map(|found| (StatusCode::OK, Some(Value::Object(found))))
                 .ok_or_else(|| Failure::no_such(id))
         }
+        (&Method::GET, [id, cast @ ("microsoft.graph.application" | "microsoft.graph.servicePrincipal")]) => {
+            caller.may_read(directory, &[*id])?;
+            let type_name = cast.trim_start_matches("microsoft.graph.");
+            let options = Options::read(call, type_name, &[])?;
+            let of_type = if type_name == "application" {
+                directory.deleted_applications.get(*id)
+            } else {
+                directory.deleted_principals.get(*id)
+            };
+            of_type.map(|found| (StatusCode::OK, Some(options.project(found)))).ok_or_else(|| Failure::no_such(id))
+        }
         (&Method::POST, [id, "restore"]) => {
-            caller.may_write(directory.owners.get(*id))?;
+            caller.may_write(directory, &[*id])?;
             let Some(mut found) = find(directory, id) else { return Err(Failure::no_such(id)) };
             found.insert("deletedDateTime".to_owned(), Value::Null);
             if directory.deleted_applications.remove(*id).is_some() {
@@ -508,8 +653,12 @@ fn deleted_items(world: &mut World, tenant: &str, caller: &Caller, call: &Call, 
             Ok((StatusCode::OK, Some(Value::Object(found))))
         }
         (&Method::DELETE, [id]) => {
-            caller.may_write(directory.owners.get(*id).or_else(|| directory.deleted_principals.get(*id).and(None)))?;
+            caller.may_write(directory, &[*id])?;
             let gone = directory.deleted_applications.remove(*id).or_else(|| directory.deleted_principals.remove(*id));
+            if gone.is_some() {
+                directory.owners.remove(*id);
+                directory.federated.remove(*id);
+            }
             gone.map(|_| (StatusCode::NO_CONTENT, None)).ok_or_else(|| Failure::no_such(id))
         }
         _ => Err(Failure::wrong_method()),

@@ -116,7 +116,18 @@ pub(super) fn token(
             now,
         );
     };
-    if !directory.secrets.get(&client).is_some_and(|all| all.iter().any(|secret| secret == field("client_secret"))) {
+    let oid = id_of(principal);
+    let secret = super::credentials::find_secret(world, tenant, &client, field("client_secret"));
+    if secret == Some(super::credentials::Secret::Expired) {
+        return refuse(
+            StatusCode::UNAUTHORIZED,
+            "invalid_client",
+            7_000_222,
+            &format!("The provided client secret keys for app '{client}' are expired."),
+            now,
+        );
+    }
+    if secret.is_none() {
         return refuse(
             StatusCode::UNAUTHORIZED,
             "invalid_client",
@@ -125,8 +136,7 @@ pub(super) fn token(
             now,
         );
     }
-    let oid = id_of(principal);
-    let roles = roles_of(directory, &oid);
+    let roles = roles_of(world.tenant(tenant), &oid);
     let (issued, key) = (now.as_second(), EncodingKey::from_secret(world.signing_key.as_bytes()));
     let claims = Claims {
         aud: audience,

@@ -9,9 +9,13 @@
 //! - `{base}/control/requests`: `GET` lists every request since the last `DELETE` as `{method, path, status}`.
 //! - `{base}/control/tenants/{tenant}/first_party`: `POST {"app_id": "…", "present": false, "licensed": false}` takes away a principal
 //!   of Microsoft's, and with `licensed: false` keeps it from being made again.
+//! - `{base}/control/tenants/{tenant}/callers`: `POST {"roles": ["Application.Read.All"]}` makes an application that holds just these
+//!   roles of Microsoft Graph, and answers with its `client_id`, `client_secret` and `object_id`.
+//! - `{base}/control/page_size`: `POST {"size": 3}` makes default pages small, so that a client has to follow them.
 
 mod batch;
 mod control;
+mod credentials;
 mod directory;
 mod errors;
 mod grants;
@@ -114,6 +118,10 @@ struct Call {
     path: String,
     query: String,
     body: Option<Value>,
+    /// The header `Prefer`.
+    prefer: String,
+    /// Elements on a page unless the request says otherwise.
+    page_size: usize,
     /// Base URL up to and including `/v1.0`.
     base: String,
 }
@@ -175,7 +183,7 @@ fn route(
         && let Some((tenant, inner)) = rest.split_once("/v1.0")
     {
         let base = format!("{}/control/tenants/{tenant}/v1.0", shared.base);
-        return graph(world, tenant, &Caller::Administrator, method, inner, uri, body, base);
+        return graph(world, tenant, &Caller::Administrator, method, inner, uri, headers, body, base);
     }
     if let Some(rest) = path.strip_prefix("/control/") {
         return control::answer(world, method, rest, body);
@@ -183,7 +191,7 @@ fn route(
     if let Some(inner) = path.strip_prefix("/graph/v1.0") {
         let base = format!("{}/graph/v1.0", shared.base);
         return match login::caller(world, headers) {
-            Ok((tenant, caller)) => graph(world, &tenant, &caller, method, inner, uri, body, base),
+            Ok((tenant, caller)) => graph(world, &tenant, &caller, method, inner, uri, headers, body, base),
             Err(failure) => failure.answer(world.now()),
         };
     }
@@ -198,6 +206,7 @@ fn graph(
     method: &Method,
     path: &str,
     uri: &Uri,
+    headers: &HeaderMap,
     body: &Bytes,
     base: String,
 ) -> (StatusCode, Option<Value>) {
@@ -212,6 +221,8 @@ fn graph(
                 path: odata::unescape(path),
                 query: uri.query().unwrap_or_default().to_owned(),
                 body,
+                prefer: headers.get("prefer").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned(),
+                page_size: world.page_size,
                 base,
             };
             if call.path == "/$batch" {

@@ -5,9 +5,6 @@ use super::errors::Failure;
 use super::types::has_property;
 use serde_json::{Map, Value, json};
 
-/// Elements on a page.
-const PAGE: usize = 100;
-
 /// Percent-decoding; a broken escape stays as it is.
 pub(super) fn unescape(text: &str) -> String {
     let mut bytes = Vec::new();
@@ -47,7 +44,7 @@ enum Condition {
 impl Options {
     /// Reads the options of a request for `type_name`. `filterable`: what Graph lets one filter by here.
     pub(super) fn read(call: &Call, type_name: &str, filterable: &[&str]) -> Result<Self, Failure> {
-        let mut options = Self { select: None, filter: Vec::new(), top: PAGE, skip: 0 };
+        let mut options = Self { select: None, filter: Vec::new(), top: call.page_size, skip: 0 };
         for pair in call.query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = unescape(&value.replace('+', " "));
@@ -74,7 +71,11 @@ impl Options {
     pub(super) fn project(&self, object: &Map<String, Value>) -> Value {
         let Some(select) = &self.select else {
             // A certificate's key is only returned when asked for by name.
-            return Value::Object(object.clone());
+            let mut shown = object.clone();
+            for key in shown.get_mut("keyCredentials").and_then(Value::as_array_mut).into_iter().flatten() {
+                key["key"] = Value::Null;
+            }
+            return Value::Object(shown);
         };
         object
             .iter()

@@ -29,6 +29,8 @@ pub(super) struct World {
     requests: Vec<Value>,
     /// Signs tokens; new for each process.
     pub signing_key: String,
+    /// Elements on a page unless a request says otherwise.
+    pub page_size: usize,
 }
 
 /// One tenant's directory.
@@ -41,10 +43,14 @@ pub(super) struct Tenant {
     pub grants: BTreeMap<String, Object>,
     pub deleted_applications: BTreeMap<String, Object>,
     pub deleted_principals: BTreeMap<String, Object>,
-    /// Owners of applications, by application.
+    /// Owners of applications and principals, by object id.
     pub owners: BTreeMap<String, BTreeSet<String>>,
-    /// Secrets by client id.
-    pub secrets: BTreeMap<String, Vec<String>>,
+    /// People, for owners.
+    pub users: BTreeMap<String, Object>,
+    /// Texts of secrets by key id. What a client may see of a secret is on its object.
+    pub secrets: BTreeMap<String, String>,
+    /// Federated credentials by application.
+    pub federated: BTreeMap<String, Vec<Object>>,
     /// Microsoft's APIs that this tenant may not have.
     pub unlicensed: BTreeSet<String>,
 }
@@ -56,6 +62,7 @@ impl World {
             offset: SignedDuration::ZERO,
             requests: Vec::new(),
             signing_key: uuid::Uuid::new_v4().to_string(),
+            page_size: 100,
         };
         world.tenant(TENANT);
         world
@@ -75,6 +82,17 @@ impl World {
     pub(super) fn tenant(&mut self, id: &str) -> &mut Tenant {
         let now = self.now();
         self.tenants.entry(id.to_lowercase()).or_insert_with(|| Tenant::seeded(&id.to_lowercase(), now))
+    }
+
+    /// Removes what has been among the deleted items for more than 30 days. Source: Microsoft's documentation of deleted items.
+    pub(super) fn expire_deleted_items(&mut self, tenant: &str) {
+        let oldest = self.now() - SignedDuration::from_hours(30 * 24);
+        let kept = |_: &String, one: &mut Object| {
+            text(one, "deletedDateTime").parse::<Timestamp>().is_ok_and(|deleted| deleted >= oldest)
+        };
+        let tenant = self.tenant(tenant);
+        tenant.deleted_applications.retain(kept);
+        tenant.deleted_principals.retain(kept);
     }
 
     pub(super) fn log(&mut self, method: &str, path: &str, status: u16) {
@@ -105,32 +123,47 @@ impl Tenant {
         for key in Catalog::built_in().api_keys() {
             tenant.add_first_party(key);
         }
-        let app = json!({
-            "id": new_id(), "appId": CLIENT, "displayName": "Sandbox operator", "signInAudience": "AzureADMultipleOrgs", "tags": [],
-            "createdDateTime": now.to_string(), "requiredResourceAccess": [], "passwordCredentials": [], "keyCredentials": [],
-        });
-        let principal = json!({
-            "id": new_id(), "appId": CLIENT, "displayName": "Sandbox operator", "appDisplayName": "Sandbox operator", "accountEnabled": true,
-            "appRoleAssignmentRequired": false, "appOwnerOrganizationId": id, "servicePrincipalType": "Application", "tags": [],
-            "appRoles": [], "oauth2PermissionScopes": [],
-        });
-        let (Value::Object(app), Value::Object(principal)) = (app, principal) else { return tenant };
-        let operator = id_of(&principal);
-        tenant.applications.insert(id_of(&app), app);
-        tenant.principals.insert(operator.clone(), principal);
-        tenant.secrets.insert(CLIENT.to_owned(), vec![SECRET.to_owned()]);
-        tenant.grant_roles(&operator);
+        tenant.add_caller(CLIENT, "Sandbox operator", SECRET, ROLES, now);
         tenant
     }
 
-    fn grant_roles(&mut self, operator: &str) {
+    /// An application with a principal, a secret and roles of Microsoft Graph. Gives the principal's object id; unknown roles are left
+    /// out.
+    pub(super) fn add_caller(
+        &mut self,
+        client: &str,
+        name: &str,
+        secret: &str,
+        roles: &[impl AsRef<str>],
+        now: Timestamp,
+    ) -> String {
+        let (app_object, operator, key) = (new_id(), new_id(), new_id());
+        let app = json!({
+            "id": app_object, "appId": client, "displayName": name, "signInAudience": "AzureADMultipleOrgs", "tags": [],
+            "createdDateTime": now.to_string(), "requiredResourceAccess": [], "keyCredentials": [],
+            "passwordCredentials": [{ "keyId": key, "displayName": "made with the sandbox", "startDateTime": now.to_string(), "endDateTime": "2999-01-01T00:00:00Z", "hint": secret.chars().take(3).collect::<String>(), "secretText": null }],
+        });
+        let principal = json!({
+            "id": operator, "appId": client, "displayName": name, "appDisplayName": name, "accountEnabled": true,
+            "appRoleAssignmentRequired": false, "appOwnerOrganizationId": self.id, "servicePrincipalType": "Application", "tags": [],
+            "appRoles": [], "oauth2PermissionScopes": [], "passwordCredentials": [], "keyCredentials": [],
+        });
+        let (Value::Object(app), Value::Object(principal)) = (app, principal) else { return operator };
+        self.applications.insert(app_object, app);
+        self.principals.insert(operator.clone(), principal);
+        self.secrets.insert(key, secret.to_owned());
+        self.grant_roles(&operator, name, roles);
+        operator
+    }
+
+    fn grant_roles(&mut self, operator: &str, name: &str, roles: &[impl AsRef<str>]) {
         let Some(graph) = self.principal_by("appId", GRAPH).map(id_of) else { return };
         let Some(api) = Catalog::built_in().api(GRAPH) else { return };
-        for role in ROLES.iter().filter_map(|role| api.find(Kind::Application, role).ok()) {
+        for role in roles.iter().filter_map(|role| api.find(Kind::Application, role.as_ref()).ok()) {
             let id = new_id();
             let assignment = json!({
                 "id": id, "appRoleId": role.id, "principalId": operator, "principalType": "ServicePrincipal", "resourceId": graph,
-                "resourceDisplayName": "Microsoft Graph", "principalDisplayName": "Sandbox operator",
+                "resourceDisplayName": "Microsoft Graph", "principalDisplayName": name,
             });
             if let Value::Object(assignment) = assignment {
                 self.assignments.insert(id, assignment);

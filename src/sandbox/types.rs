@@ -15,6 +15,10 @@ fn properties(type_name: &str) -> Option<&'static Map<String, Value>> {
 
 /// Names of the structural properties of an entity.
 pub(super) fn has_property(type_name: &str, property: &str) -> bool {
+    // The base type of all, which the file leaves out.
+    if type_name == "directoryObject" {
+        return ["id", "deletedDateTime"].contains(&property);
+    }
     properties(type_name).is_some_and(|all| all.contains_key(property))
 }
 
