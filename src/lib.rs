@@ -8,6 +8,7 @@
 
 pub mod catalog;
 pub mod cli;
+pub mod data_sources;
 pub mod framework;
 pub mod graph;
 pub mod protocol;

@@ -175,6 +175,17 @@ pub enum PrerequisiteKind {
     Step,
 }
 
+impl std::fmt::Display for PrerequisiteKind {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Licence => "licence",
+            Self::Role => "role",
+            Self::Service => "service",
+            Self::Step => "step",
+        })
+    }
+}
+
 /// A defect of the document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -28,5 +28,5 @@ pub use resource::{Context, DataSource, Model, Provider, Resource, Stored, Store
 pub use schema::{Attribute, Schema, Schemas, Shape};
 pub use served::panic_text;
 pub use server::{Registry, Server};
-pub use timeouts::Timeouts;
+pub use timeouts::{ReadTimeout, Timeouts};
 pub use value::{Computed, Secret, Value};

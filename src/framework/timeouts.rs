@@ -23,6 +23,14 @@ pub struct Timeouts {
     pub delete: Option<String>,
 }
 
+/// How long reading a data source may take, retries and waiting included.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadTimeout {
+    /// Limit for reading, such as `"5m"`. Default `"5m"`.
+    #[schemars(regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
+    pub read: Option<String>,
+}
+
 /// An operation that has a limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {

@@ -333,6 +333,11 @@ impl Graph {
         self.find(&format!("/applications(uniqueName='{}')?$select={SELECT}", quoted(name))).await
     }
 
+    /// All of this name, which need not be unique.
+    pub async fn applications_by_display_name(&self, name: &str) -> Result<Vec<Application>, GraphError> {
+        self.list(&format!("/applications?$filter=displayName%20eq%20'{}'&$select={SELECT}", quoted(name))).await
+    }
+
     /// Changes what the patch says. Waits where the directory still replicates the application.
     pub async fn update_application(&self, id: &str, patch: &ApplicationPatch) -> Result<(), GraphError> {
         let (path, body) = (format!("/applications/{}", escaped(id)), Body::from(patch));

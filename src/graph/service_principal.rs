@@ -113,6 +113,11 @@ impl Graph {
         self.find(&format!("/servicePrincipals(appId='{}')?$select={SELECT}", quoted(app_id))).await
     }
 
+    /// All of this name, which need not be unique.
+    pub async fn service_principals_by_display_name(&self, name: &str) -> Result<Vec<ServicePrincipal>, GraphError> {
+        self.list(&format!("/servicePrincipals?$filter=displayName%20eq%20'{}'&$select={SELECT}", quoted(name))).await
+    }
+
     /// The same with everything that it offers: a large answer.
     pub async fn api_by_app_id(&self, app_id: &str) -> Result<Option<ServicePrincipal>, GraphError> {
         self.find(&format!(

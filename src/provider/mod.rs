@@ -10,7 +10,7 @@ mod services;
 pub use config::ProviderConfig;
 pub use registry::registry;
 pub use run::{Planned, Run, Target};
-pub use services::{Cx, Services};
+pub use services::{Cx, Services, resolve_tenant};
 
 use crate::framework::{Plugin, Provider, Result, Server};
 use std::sync::Arc;

@@ -1,12 +1,24 @@
 //! The list of everything that is served.
 
 use super::services::Services;
+use crate::data_sources::{
+    ApiPermissions, ClientConfig, ConnectorAppSource, ConnectorProfile, ConnectorProfiles, Tenant,
+};
 use crate::framework::Registry;
 use crate::resources::{AdminConsent, ConnectorApp, ConnectorPermissionSet};
 
 /// Everything that this provider serves.
 pub fn registry() -> Registry<Services> {
-    Registry::default().resource::<ConnectorApp>().resource::<ConnectorPermissionSet>().resource::<AdminConsent>()
+    Registry::default()
+        .resource::<ConnectorApp>()
+        .resource::<ConnectorPermissionSet>()
+        .resource::<AdminConsent>()
+        .data_source::<ApiPermissions>()
+        .data_source::<ClientConfig>()
+        .data_source::<ConnectorAppSource>()
+        .data_source::<ConnectorProfile>()
+        .data_source::<ConnectorProfiles>()
+        .data_source::<Tenant>()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::config::{Environment, Settings};
 use super::run::Run;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogError, ProfileVersion};
 use crate::framework::{Context, Diagnostic, Diagnostics, Result, is_guid};
 use crate::graph::{ClientSecret, Graph, Limits, Options};
 use std::collections::HashMap;
@@ -142,6 +142,24 @@ impl Context<Services> {
         self.configured_services().is_some_and(|services| !services.settings.unknown.contains(&"catalog_paths"))
     }
 
+    /// The profile of this name; `None` while `catalog_paths`, which may bring it, are not known.
+    pub fn profile(&self, name: &str) -> Result<Option<ProfileVersion>> {
+        match self.catalog().profile(name) {
+            Ok(profile) => Ok(Some(profile)),
+            Err(CatalogError::NoSuchProfile { .. }) if !self.catalog_is_complete() => Ok(None),
+            Err(why) => Err(Diagnostic::error(format!("There is no usable profile \"{name}\""))
+                .at("profile")
+                .help(why.to_string())
+                .into()),
+        }
+    }
+
+    /// Page where an administrator consents. Source: Entra's admin consent endpoint, version 1, which asks for everything in
+    /// `requiredResourceAccess`.
+    pub fn consent_url(&self, tenant: &str, client_id: &str) -> Result<String> {
+        Ok(format!("{}/{tenant}/adminconsent?client_id={client_id}", self.services()?.settings.endpoints.login))
+    }
+
     /// What this run has seen and done.
     pub fn run(&self) -> Result<&Run> {
         Ok(&self.services()?.run)
@@ -150,6 +168,11 @@ impl Context<Services> {
     /// The tenant's API principals, each looked up once.
     pub fn apis(&self) -> Result<&super::apis::ApiPrincipals> {
         Ok(&self.services()?.apis)
+    }
+
+    /// Whether the catalogue's ids hold in the configured cloud; assumed while the provider is not configured.
+    pub fn catalogue_ids_hold(&self) -> bool {
+        self.configured_services().is_none_or(Services::catalogue_ids_hold)
     }
 
     /// Waits until no other call of this process writes to the object, and keeps others out until dropped.
@@ -165,4 +188,15 @@ impl Context<Services> {
                 .help("Raise `timeouts`, or lower the CLI's `-parallelism`.").into()),
         }
     }
+}
+
+/// The tenant's id (GUID): the given one, else what the provider's own token says, which may be signed in by a domain.
+pub async fn resolve_tenant(tenant: Option<&String>, graph: &Graph) -> Result<String> {
+    if let Some(tenant) = tenant {
+        return Ok(tenant.to_lowercase());
+    }
+    if let Some(tenant) = graph.token_claims().await?.tid {
+        return Ok(tenant.to_lowercase());
+    }
+    Ok(graph.organization().await?.id.to_lowercase())
 }

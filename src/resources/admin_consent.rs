@@ -1,15 +1,14 @@
 //! `m365_admin_consent`: what the tenant has granted to a service principal.
 
-use super::connector_app::consent_url;
 use super::permissions::{Spellings, listed, resolve, resolve_all, stored};
-use super::{plan_tenant, resolve_tenant, target};
+use super::{plan_tenant, target};
 use crate::catalog::{Kind, PermissionKey};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Path, Resource, Result, Step, Stored, Timeouts, Value, configurable,
     forces_replacement, guid, keeps_state,
 };
 use crate::graph::{Graph, PermissionGrant};
-use crate::provider::{Cx, Planned, Services};
+use crate::provider::{Cx, Planned, Services, resolve_tenant};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
@@ -140,13 +139,13 @@ impl Resource for AdminConsent {
 
     async fn create(state: &mut State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
-        let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
+        let tenant = resolve_tenant(state.value.tenant_id.known(), &graph).await?;
         state.value.tenant_id = tenant.clone().into();
         let client = state.value.service_principal_id.get()?.clone();
         let Some(principal) = graph.service_principal(&client).await? else {
             return Err(no_such_principal(&graph, &client).await?);
         };
-        state.value.consent_url = consent_url(cx, &tenant, &principal.app_id)?.into();
+        state.value.consent_url = cx.consent_url(&tenant, &principal.app_id)?.into();
         state.private.incomplete = true;
         grant(state, &graph, &tenant, &BTreeSet::new(), true, cx).await?;
         state.private.incomplete = false;
@@ -156,7 +155,7 @@ impl Resource for AdminConsent {
 
     async fn read(key: AdminConsentKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
         let graph = cx.graph(key.tenant_id.as_deref())?;
-        let tenant = resolve_tenant(&key.tenant_id.clone().into(), &graph).await?;
+        let tenant = resolve_tenant(key.tenant_id.as_ref(), &graph).await?;
         let client = &key.service_principal_id;
         let granted = match Granted::read(&graph, &tenant, client, cx).await? {
             Some(granted) => granted,
@@ -169,7 +168,7 @@ impl Resource for AdminConsent {
             None => {
                 let Some(principal) = graph.service_principal(client).await? else { return Ok(None) };
                 let mut state = AdminConsent::imported(&tenant, client);
-                state.value.consent_url = consent_url(cx, &tenant, &principal.app_id)?.into();
+                state.value.consent_url = cx.consent_url(&tenant, &principal.app_id)?.into();
                 state.private.declared = granted.keys().map(ToString::to_string).collect();
                 state
             }
@@ -182,7 +181,7 @@ impl Resource for AdminConsent {
 
     async fn update(state: &mut State, prior: State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
-        let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
+        let tenant = resolve_tenant(state.value.tenant_id.known(), &graph).await?;
         let shown = prior.value.permissions.get()?.iter();
         let mut revoke: BTreeSet<String> = match state.value.exclusive {
             // Only what the plan showed is revoked: a grant that appeared since then shows in the next plan.
@@ -201,7 +200,7 @@ impl Resource for AdminConsent {
 
     async fn delete(prior: State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(prior.value.tenant_id.known().map(String::as_str))?;
-        let tenant = resolve_tenant(&prior.value.tenant_id, &graph).await?;
+        let tenant = resolve_tenant(prior.value.tenant_id.known(), &graph).await?;
         let mut revoke = match prior.value.exclusive && !prior.private.incomplete && !cx.is_tainted() {
             true => prior.value.permissions.get()?.clone(),
             false => prior.private.added.clone(),
@@ -336,7 +335,7 @@ impl State {
             self.private = AdminConsentPrivate::clone(private);
         }
         let Some(graph) = cx.graph_for_plan(tenant_id.as_deref())? else { return Ok(()) };
-        let tenant = resolve_tenant(&self.value.tenant_id, &graph).await?;
+        let tenant = resolve_tenant(self.value.tenant_id.known(), &graph).await?;
         let Some(granted) = Granted::read(&graph, &tenant, &client, cx).await? else {
             return Err(no_such_principal(&graph, &client).await?);
         };

@@ -1,6 +1,6 @@
 //! `m365_connector_app`: an application and its service principal, as one thing.
 
-use super::{plan_tenant, profile_of, redirect_uris, resolve_tenant, target};
+use super::{plan_tenant, redirect_uris, target};
 use crate::catalog::ProfileVersion;
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, configurable, forces_replacement, guid,
@@ -9,7 +9,7 @@ use crate::framework::{
 use crate::graph::{
     Application, ApplicationPatch, Graph, NewApplication, Patch, ServicePrincipal, ServicePrincipalPatch,
 };
-use crate::provider::{Cx, Planned, Services};
+use crate::provider::{Cx, Planned, Services, resolve_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -173,7 +173,7 @@ impl Resource for ConnectorApp {
 
     fn validate(&self, cx: &Cx) -> Result<()> {
         let mut found = Diagnostics::default();
-        let profile = self.profile.as_deref().and_then(|name| found.take(profile_of(name, cx))).flatten();
+        let profile = self.profile.as_deref().and_then(|name| found.take(cx.profile(name))).flatten();
         let named = profile.as_ref().is_some_and(|profile| profile.app.display_name.is_some());
         let may_be_named = self.profile.is_some() && profile.is_none();
         if matches!(self.display_name, Computed::Null) && !named && !may_be_named {
@@ -199,7 +199,7 @@ impl Resource for ConnectorApp {
         let app = &mut state.value;
         let before = prior.map(|prior| &prior.value);
         plan_tenant(&mut app.tenant_id, before.map(|before| &before.tenant_id), cx)?;
-        let profile = app.profile.as_deref().map(|name| profile_of(name, cx)).transpose()?;
+        let profile = app.profile.as_deref().map(|name| cx.profile(name)).transpose()?;
         // A profile that cannot be known yet leaves open what comes from it.
         match profile {
             Some(None) => {}
@@ -221,7 +221,7 @@ impl Resource for ConnectorApp {
 
     async fn create(state: &mut State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
-        let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
+        let tenant = resolve_tenant(state.value.tenant_id.known(), &graph).await?;
         state.value.tenant_id = tenant.clone().into();
         state.private.creator = graph.token_claims().await?.oid;
         let made = state.value.make(&graph, cx).await?;
@@ -522,7 +522,7 @@ impl ConnectorApp {
 
     /// An application that some other way made, by object id, client id or unique name.
     async fn import(key: &ConnectorAppKey, graph: &Graph, cx: &Cx) -> Result<Option<State>> {
-        let tenant = resolve_tenant(&key.tenant_id.clone().into(), graph).await?;
+        let tenant = resolve_tenant(key.tenant_id.as_ref(), graph).await?;
         let Some(app) = find(graph, &key.id).await? else {
             if is_guid(&key.id)
                 && let Some(deleted) = graph.deleted_application(&key.id).await?
@@ -798,7 +798,7 @@ impl ConnectorApp {
         self.client_id = app.app_id.clone().into();
         self.created_date_time = app.created_date_time.clone().into();
         self.publisher_domain = app.publisher_domain.clone().into();
-        self.consent_url = consent_url(cx, self.tenant_id.get()?, &app.app_id)?.into();
+        self.consent_url = cx.consent_url(self.tenant_id.get()?, &app.app_id)?.into();
         let decide = |slot: &mut Computed<String>, seen: &Option<String>| {
             if slot.is_unknown() {
                 *slot = seen.clone().into();
@@ -816,7 +816,7 @@ impl ConnectorApp {
     /// Replaces everything that Graph stores by what it says.
     fn observe(&mut self, app: &Application, principal: Option<&ServicePrincipal>, cx: &Cx) -> Result<()> {
         self.observe_application(app);
-        self.consent_url = consent_url(cx, self.tenant_id.get()?, &app.app_id)?.into();
+        self.consent_url = cx.consent_url(self.tenant_id.get()?, &app.app_id)?.into();
         self.service_principal_id = principal.map(|principal| principal.id.clone()).into();
         if let Some(principal) = principal {
             self.account_enabled = principal.account_enabled.unwrap_or(true);
@@ -870,12 +870,6 @@ fn visible_tags(app: &Application) -> BTreeSet<String> {
 /// Whether a tag marks an application whose creation has not been confirmed by a later write.
 pub(crate) fn is_marker(tag: &str) -> bool {
     tag.starts_with(MARKER)
-}
-
-/// Page where an administrator consents. Source: Entra's admin consent endpoint, version 1, which asks for everything in
-/// `requiredResourceAccess`.
-pub(crate) fn consent_url(cx: &Cx, tenant: &str, client_id: &str) -> Result<String> {
-    Ok(format!("{}/{tenant}/adminconsent?client_id={client_id}", cx.services()?.settings.endpoints.login))
 }
 
 fn text(value: &Computed<String>) -> Option<String> {

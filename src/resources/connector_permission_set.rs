@@ -2,14 +2,14 @@
 
 use super::connector_app::is_marker;
 use super::permissions::{listed, resolve_apis, texts, warn_of_doubtful};
-use super::{plan_tenant, profile_of, resolve_tenant, target};
+use super::{plan_tenant, target};
 use crate::catalog::{Kind, PermissionKey};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement,
     guid, is_guid, keeps_state,
 };
 use crate::graph::{Application, ApplicationPatch, Graph, RequiredResourceAccess, ResourceAccess};
-use crate::provider::{Cx, Planned, Services};
+use crate::provider::{Cx, Planned, Services, resolve_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,7 +136,7 @@ impl Resource for ConnectorPermissionSet {
 
     async fn create(state: &mut State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
-        let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
+        let tenant = resolve_tenant(state.value.tenant_id.known(), &graph).await?;
         state.value.tenant_id = tenant.clone().into();
         let desired = state.value.wanted(cx)?;
         state.private.incomplete = true;
@@ -150,7 +150,7 @@ impl Resource for ConnectorPermissionSet {
 
     async fn read(key: ConnectorPermissionSetKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
         let graph = cx.graph(key.tenant_id.as_deref())?;
-        let tenant = resolve_tenant(&key.tenant_id.clone().into(), &graph).await?;
+        let tenant = resolve_tenant(key.tenant_id.as_ref(), &graph).await?;
         let app = match graph.application(&key.application_id).await? {
             Some(app) => app,
             // It asks for the same once it is restored.
@@ -179,7 +179,7 @@ impl Resource for ConnectorPermissionSet {
 
     async fn update(state: &mut State, prior: State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
-        let tenant = resolve_tenant(&state.value.tenant_id, &graph).await?;
+        let tenant = resolve_tenant(state.value.tenant_id.known(), &graph).await?;
         let desired = state.value.wanted(cx)?;
         // Only what the plan showed goes: a request that appeared since then shows in the next plan.
         let shown = prior.value.permissions.known().into_iter().flatten().chain(&prior.private.foreign);
@@ -192,7 +192,7 @@ impl Resource for ConnectorPermissionSet {
 
     async fn delete(prior: State, cx: &Cx) -> Result<()> {
         let graph = cx.graph(prior.value.tenant_id.known().map(String::as_str))?;
-        let tenant = resolve_tenant(&prior.value.tenant_id, &graph).await?;
+        let tenant = resolve_tenant(prior.value.tenant_id.known(), &graph).await?;
         let mut remove = match prior.value.exclusive && !prior.private.incomplete && !cx.is_tainted() {
             true => prior.value.permissions.known().cloned().unwrap_or_default(),
             false => prior.private.added.clone(),
@@ -290,7 +290,7 @@ impl State {
         if !self.value.exclusive {
             return Ok(());
         }
-        let tenant = resolve_tenant(&self.value.tenant_id, &graph).await?;
+        let tenant = resolve_tenant(self.value.tenant_id.known(), &graph).await?;
         let present = requested(&app, &graph, &tenant, cx).await?;
         let destroyed_first = cx.is_second_plan() || in_state.is_some();
         refuse_undeclared(&present, desired, &application, destroyed_first, cx)
@@ -322,7 +322,7 @@ impl ConnectorPermissionSet {
         let (mut keys, mut found, mut profile_version) = (BTreeSet::new(), Diagnostics::default(), None);
         let mut complete = true;
         if let Some(name) = &self.profile
-            && let Some(profile) = found.take(profile_of(name, cx))
+            && let Some(profile) = found.take(cx.profile(name))
         {
             match profile {
                 None => complete = false,

@@ -10,26 +10,12 @@ pub use admin_consent::AdminConsent;
 pub use connector_app::ConnectorApp;
 pub use connector_permission_set::ConnectorPermissionSet;
 
-use crate::catalog::{CatalogError, ProfileVersion};
 use crate::framework::{Computed, Diagnostic, Resource, Result};
-use crate::graph::Graph;
 use crate::provider::{Cx, Target};
 
 /// What a resource of type `R` manages, for the run's memory.
 pub(crate) fn target<R: Resource>(tenant: &str, id: &str) -> Target {
     Target::new(R::NAME, tenant, id)
-}
-
-/// The profile of this name; `None` while `catalog_paths`, which may bring it, are not known.
-pub(crate) fn profile_of(name: &str, cx: &Cx) -> Result<Option<ProfileVersion>> {
-    match cx.catalog().profile(name) {
-        Ok(profile) => Ok(Some(profile)),
-        Err(CatalogError::NoSuchProfile { .. }) if !cx.catalog_is_complete() => Ok(None),
-        Err(why) => Err(Diagnostic::error(format!("There is no usable profile \"{name}\""))
-            .at("profile")
-            .help(why.to_string())
-            .into()),
-    }
 }
 
 /// Plans `tenant_id`: what is configured or was there stays; on a create it is the provider's tenant, unknown while that is known
@@ -55,15 +41,4 @@ pub(crate) fn plan_tenant(planned: &mut Computed<String>, prior: Option<&Compute
         }
         (None, None) => Ok(()),
     }
-}
-
-/// The tenant's id, read from the provider's own token where only a domain is known.
-pub(crate) async fn resolve_tenant(tenant: &Computed<String>, graph: &Graph) -> Result<String> {
-    if let Some(tenant) = tenant.known() {
-        return Ok(tenant.to_lowercase());
-    }
-    if let Some(tenant) = graph.token_claims().await?.tid {
-        return Ok(tenant.to_lowercase());
-    }
-    Ok(graph.organization().await?.id.to_lowercase())
 }

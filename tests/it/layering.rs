@@ -9,7 +9,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("graph", &[]),
     ("sandbox", &["catalog"]),
     ("protocol", &["framework"]),
-    ("provider", &["framework", "graph", "catalog", "resources"]),
+    ("provider", &["framework", "graph", "catalog", "resources", "data_sources"]),
+    ("data_sources", &["framework", "graph", "catalog", "provider"]),
     ("resources", &["framework", "graph", "catalog", "provider"]),
     ("cli", &["framework", "graph", "catalog", "provider", "protocol", "sandbox", "resources"]),
 ];
