@@ -72,6 +72,11 @@ impl Workspace {
         Ok(Self { cli: cli.to_owned(), folder: folder.to_owned(), sandbox: sandbox.to_owned() })
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Replaces the configuration.
     pub fn write(&self, configuration: &str) -> Result<()> {
         std::fs::write(self.folder.join("main.tf"), configuration).context("the configuration cannot be written")

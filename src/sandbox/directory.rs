@@ -522,7 +522,8 @@ fn create_principal(world: &mut World, tenant: &str, caller: &Caller, body: &Obj
     let mut made = json!({
         "id": id, "appId": app_id, "displayName": text(&app, "displayName"), "appDisplayName": text(&app, "displayName"), "accountEnabled": true,
         "appRoleAssignmentRequired": false, "appOwnerOrganizationId": owner, "servicePrincipalType": "Application", "tags": [], "deletedDateTime": null,
-        "appRoles": app.get("appRoles").cloned().unwrap_or(json!([])), "oauth2PermissionScopes": [], "passwordCredentials": [], "keyCredentials": [],
+        "appRoles": app.get("appRoles").cloned().unwrap_or(json!([])),
+        "oauth2PermissionScopes": app.get("api").and_then(|api| api.get("oauth2PermissionScopes")).cloned().unwrap_or(json!([])), "passwordCredentials": [], "keyCredentials": [],
         "signInAudience": text(&app, "signInAudience"), "servicePrincipalNames": [app_id],
     });
     if let Value::Object(made) = &mut made {

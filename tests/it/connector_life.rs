@@ -1,13 +1,10 @@
 //! The life of MD.ECO's connector through every real CLI on this machine.
 
 use crate::tenant::Tenant;
+use crate::workspace::{assert_no_change, change, every_cli, texts};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::Path;
-use terraform_provider_m365::cli::terraform::{Workspace, find};
-
-const PROVIDER: &str = env!("CARGO_BIN_EXE_terraform-provider-m365");
 const GRAPH: &str = "00000003-0000-0000-c000-000000000000";
 const DEFENDER: &str = "fc780465-2017-40d4-a0c5-307022471b92";
 /// Graph's `Mail.Read`, which nobody declares.
@@ -75,25 +72,6 @@ resource "m365_admin_consent" "md_eco" {{
 
 const PLAIN: Options = Options { app: "", set: "" };
 
-async fn every_cli<F: AsyncFn(Workspace, Tenant)>(test: F) {
-    for cli in find().unwrap() {
-        let (tenant, folder) = (Tenant::start().await, tempfile::tempdir().unwrap());
-        let workspace = Workspace::new(&cli, folder.path(), Path::new(PROVIDER), &tenant.url()).unwrap();
-        println!("{}", workspace.version().await.unwrap());
-        test(workspace, tenant).await;
-    }
-}
-
-/// The planned change of a resource: its actions, and the state before and after.
-fn change<'a>(plan: &'a Value, address: &str) -> &'a Value {
-    let all = plan["resource_changes"].as_array().unwrap();
-    &all.iter().find(|one| one["address"] == address).unwrap_or_else(|| panic!("{address} is not in the plan"))["change"]
-}
-
-fn texts(value: &Value) -> BTreeSet<String> {
-    value.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
-}
-
 /// Ids that the one connector application asks for.
 async fn requested(tenant: &Tenant) -> BTreeSet<String> {
     let apps = tenant.applications().await;
@@ -113,11 +91,6 @@ async fn requested(tenant: &Tenant) -> BTreeSet<String> {
 async fn principal(tenant: &Tenant) -> String {
     let apps = tenant.applications().await;
     tenant.principal_of(apps[0]["appId"].as_str().unwrap()).await.unwrap()["id"].as_str().unwrap().to_owned()
-}
-
-async fn assert_no_change(workspace: &Workspace) {
-    let (code, _, output) = workspace.plan(&[]).await.unwrap();
-    assert_eq!(code, 0, "the second plan is not empty:\n{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,8 @@
 
 mod connector_life;
 mod contract;
+mod five_connectors;
 mod layering;
 mod sandbox_refusals;
 mod tenant;
+mod workspace;

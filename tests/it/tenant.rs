@@ -121,6 +121,25 @@ impl Tenant {
         self.admin(Method::POST, &format!("/servicePrincipals/{principal}/appRoleAssignments"), Some(body)).await;
     }
 
+    /// Grants a scope of Microsoft Graph for everybody, merged with what is there.
+    pub async fn grant_scope(&self, principal: &str, scope: &str) {
+        let resource = self.microsoft_graph().await;
+        let filter = format!(
+            "/oauth2PermissionGrants?$filter=clientId%20eq%20'{principal}'%20and%20resourceId%20eq%20'{resource}'"
+        );
+        match list(&self.admin(Method::GET, &filter, None).await).first() {
+            Some(grant) => {
+                let scopes = format!("{} {scope}", grant["scope"].as_str().unwrap());
+                let path = format!("/oauth2PermissionGrants/{}", grant["id"].as_str().unwrap());
+                self.admin(Method::PATCH, &path, Some(json!({ "scope": scopes }))).await;
+            }
+            None => {
+                let grant = json!({ "clientId": principal, "consentType": "AllPrincipals", "resourceId": resource, "scope": scope });
+                self.admin(Method::POST, "/oauth2PermissionGrants", Some(grant)).await;
+            }
+        }
+    }
+
     pub async fn revoke(&self, principal: &str, role: &str) {
         let all = self.admin(Method::GET, &format!("/servicePrincipals/{principal}/appRoleAssignments"), None).await;
         let one = list(&all).into_iter().find(|one| one["appRoleId"] == role).unwrap();
