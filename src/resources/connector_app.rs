@@ -1,7 +1,7 @@
 //! `m365_connector_app`: an application and its service principal, as one thing.
 
 use super::{plan_tenant, redirect_uris, target};
-use crate::catalog::ProfileVersion;
+use crate::catalog::{Existing, ProfileVersion};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, configurable, forces_replacement, guid,
     is_guid, keeps_state,
@@ -180,7 +180,10 @@ impl Resource for ConnectorApp {
             found.push(
                 Diagnostic::error("The application needs a name")
                     .at("display_name")
-                    .help("Set `display_name`, or name a `profile` that brings one."),
+                    .help(match profile.as_ref().map(|profile| profile.app.existing) {
+                        Some(Existing::Required) => "This connector uses an application that somebody else made: look it up with the data source `m365_connector_app`, and add to it with `exclusive = false`. Set `display_name` to make one nevertheless.",
+                        _ => "Set `display_name`, or name a `profile` that brings one.",
+                    }),
             );
         }
         if let Some(name) = self.display_name.known().filter(|name| name.chars().count() > 120) {
@@ -482,6 +485,11 @@ async fn is_unfinished(app: &Application, graph: &Graph) -> Result<bool> {
     Ok(is_ours(app) && graph.service_principal_by_app_id(&app.app_id).await?.is_none())
 }
 
+/// What an application of ours will be once it has been emptied: nothing that was left on it is read back as if it were wanted.
+fn emptied(app: Application) -> Application {
+    Application { description: None, notes: None, service_management_reference: None, tags: Vec::new(), ..app }
+}
+
 fn is_ours(app: &Application) -> bool {
     app.tags.iter().any(|tag| tag == OURS)
 }
@@ -643,7 +651,7 @@ impl ConnectorApp {
              Set `restore_deleted = false` to have such an application purged and made anew.",
             deleted.app_id, deleted.id
         )));
-        Ok(Made::Ours(deleted))
+        Ok(Made::Ours(emptied(deleted)))
     }
 
     async fn take_over(&self, found: Application, graph: &Graph, cx: &Cx) -> Result<Made> {
@@ -656,7 +664,7 @@ impl ConnectorApp {
             Diagnostic::warning(format!("The existing application \"{}\" was taken over", found.display_name))
                 .help(format!("Client id {}, object id {}. {why}", found.app_id, found.id)),
         );
-        Ok(if unfinished { Made::Ours(found) } else { Made::Adopted(found) })
+        Ok(if unfinished { Made::Ours(emptied(found)) } else { Made::Adopted(found) })
     }
 
     /// Fails where `found`, which has our name, is not to be adopted.

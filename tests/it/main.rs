@@ -7,6 +7,7 @@
 
 mod connector_life;
 mod contract;
+mod drift;
 mod five_connectors;
 mod layering;
 mod sandbox_refusals;
