@@ -603,14 +603,29 @@ async fn role_id(key: &PermissionKey, graph: &Graph, tenant: &str, cx: &Cx) -> R
     })
 }
 
-async fn no_such_principal(graph: &Graph, id: &str) -> Result<crate::framework::Diagnostics> {
+async fn no_such_principal(graph: &Graph, id: &str) -> Result<Diagnostics> {
     let error =
         Diagnostic::error(format!("There is no service principal with the object id {id}")).at("service_principal_id");
-    let Some(principal) = graph.service_principal_by_app_id(id).await? else {
-        return Ok(error.help("Use the `service_principal_id` of an `m365_connector_app`.").into());
-    };
-    let name = principal.display_name.as_deref().unwrap_or("an application");
+    if let Some(principal) = graph.service_principal_by_app_id(id).await? {
+        let name = principal.display_name.as_deref().unwrap_or("an application");
+        return Ok(error
+            .help(format!(
+                "{id} is the client id of \"{name}\"; its service principal has the object id {}.",
+                principal.id
+            ))
+            .into());
+    }
+    if let Some(app) = graph.application(id).await?
+        && let Some(principal) = graph.service_principal_by_app_id(&app.app_id).await?
+    {
+        return Ok(error
+            .help(format!(
+                "{id} is the application \"{}\"; its service principal has the object id {}.",
+                app.display_name, principal.id
+            ))
+            .into());
+    }
     Ok(error
-        .help(format!("{id} is the client id of \"{name}\"; its service principal has the object id {}.", principal.id))
+        .help("Use the `service_principal_id` of an `m365_connector_app`, or of the data source of that name.")
         .into())
 }

@@ -5,6 +5,7 @@
     reason = "a test says by panicking what is wrong, and prints which CLI it ran"
 )]
 
+mod bad_input;
 mod connector_life;
 mod contract;
 mod drift;
@@ -12,4 +13,5 @@ mod five_connectors;
 mod layering;
 mod sandbox_refusals;
 mod tenant;
+mod together;
 mod workspace;

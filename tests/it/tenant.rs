@@ -64,6 +64,13 @@ impl Tenant {
         body
     }
 
+    /// The same at any address.
+    pub async fn at(&self, method: Method, url: &str, body: Option<Value>) -> Value {
+        let (status, body) = self.send(method, url.to_owned(), None, body).await;
+        assert!(status.is_success(), "{url}: {status} {body}");
+        body
+    }
+
     pub async fn control(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
         self.send(method, format!("{}/{path}", self.connection().control), None, body).await
     }
