@@ -5,11 +5,13 @@
     reason = "a test says by panicking what is wrong, and prints which CLI it ran"
 )]
 
+mod attributes;
 mod bad_input;
 mod connector_life;
 mod contract;
 mod drift;
 mod five_connectors;
+mod imports;
 mod layering;
 mod sandbox_refusals;
 mod tenant;
