@@ -415,7 +415,9 @@ fn stored_json(schema: &Schema, version: i64, stored: &[u8]) -> Result<Dynamic> 
     }
     let text: serde_json::Value = serde_json::from_slice(stored)
         .map_err(|why| Diagnostic::error("The stored state is not valid JSON").help(why.to_string()))?;
+    // What the state lacks was added since: it is as if it had been left out of the configuration.
     json::from_json(&schema.object_type(), &text)
+        .map(|stored| planning::with_defaults(schema, &stored))
         .map_err(|why| Diagnostic::error("The stored state does not fit the schema").help(why).into())
 }
 

@@ -363,7 +363,8 @@ impl Graph {
     pub async fn add_application_owner(&self, id: &str, owner: &str) -> Result<(), GraphError> {
         let body = Reference { id: format!("{}/directoryObjects/{}", self.base(), escaped(owner)) };
         let path = format!("/applications/{}/owners/$ref", escaped(id));
-        match self.settled(|| self.post_empty(&path, &body, Retry::Safe)).await {
+        // An owner that does not exist gets the same answer as an application that is not replicated yet.
+        match self.settled_after(3, || self.post_empty(&path, &body, Retry::Safe)).await {
             Err(error) if error.is_reference_present() => Ok(()),
             other => other,
         }

@@ -319,15 +319,24 @@ impl Graph {
         }
     }
 
-    /// Repeats `call` while the directory still replicates what was made a moment ago.
+    /// Repeats `call` while the directory still replicates what was made a moment ago: up to about a minute.
     pub(super) async fn settled<T, F: Future<Output = Result<T, GraphError>>>(
         &self,
+        call: impl Fn() -> F,
+    ) -> Result<T, GraphError> {
+        self.settled_after(8, call).await
+    }
+
+    /// The same with so many repetitions at most: for a call that a wrong input fails with the same answer.
+    pub(super) async fn settled_after<T, F: Future<Output = Result<T, GraphError>>>(
+        &self,
+        repetitions: u32,
         call: impl Fn() -> F,
     ) -> Result<T, GraphError> {
         let mut attempt = 0;
         loop {
             match call().await {
-                Err(error) if error.is_replication_delay() && attempt < 8 => {
+                Err(error) if error.is_replication_delay() && attempt < repetitions => {
                     let last = error.to_string();
                     self.pause(backoff(attempt), "waiting for the directory to replicate".to_owned(), Some(&last))
                         .await?;

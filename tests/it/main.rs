@@ -14,6 +14,7 @@ mod five_connectors;
 mod imports;
 mod layering;
 mod sandbox_refusals;
+mod stored_states;
 mod tenant;
 mod together;
 mod workspace;
