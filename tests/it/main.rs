@@ -9,6 +9,7 @@ mod attributes;
 mod bad_input;
 mod connector_life;
 mod contract;
+mod data_sources;
 mod drift;
 mod five_connectors;
 mod imports;
