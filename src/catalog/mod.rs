@@ -187,3 +187,103 @@ fn did_you_mean(nearest: &[String]) -> String {
         [rest @ .., last] => format!(" Did you mean {} or {last}?", rest.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const HEAD: &str = "vendor = \"v\"\ntitle = \"t\"\nsource = \"s\"\n";
+
+    fn permission(value: &str, more: &str) -> String {
+        format!("[[permissions]]\napi = \"microsoft_graph\"\nkind = \"application\"\nvalue = \"{value}\"\n{more}\n")
+    }
+
+    /// The catalogue with these files in a folder of their own.
+    fn with(files: &[(&str, String)]) -> Result<Catalog, Vec<CatalogError>> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Catalog::with_paths(&[folder.path().to_owned()])
+    }
+
+    #[track_caller]
+    fn refused(text: String, why: &str) {
+        let found = with(&[("x.toml", text)]).err().unwrap();
+        assert!(found.iter().any(|one| one.to_string().contains(why)), "{why} is not in {found:?}");
+    }
+
+    #[test]
+    fn older_versions_and_optional_permissions_are_there_when_asked_for() {
+        let text = format!(
+            "slug = \"grown\"\nversion = 2\n{HEAD}{}{}{}[[versions]]\nversion = 1\n[[versions.permissions]]\napi = \"microsoft_graph\"\nkind = \"application\"\nvalue = \"User.Read.All\"\n",
+            permission("User.Read.All", ""),
+            permission("AuditLog.Read.All", ""),
+            permission("Mail.Read", "optional = true")
+        );
+        let catalog = with(&[("any-name.toml", text)]).unwrap();
+        let count = |named: &str, optional| {
+            catalog.profile(named).unwrap().permissions(&BTreeSet::new(), optional).unwrap().len()
+        };
+        assert_eq!(
+            (count("grown", false), count("grown", true), count("grown@1", true), count("grown@2", false)),
+            (2, 3, 1, 2)
+        );
+        assert!(catalog.profile("securends-office365").is_ok());
+    }
+
+    #[test]
+    fn every_fault_of_a_file_is_named() {
+        let start = |slug: &str| format!("slug = \"{slug}\"\nversion = 1\n{HEAD}");
+        let good = permission("User.Read.All", "");
+        refused(start("x"), "it lists no permission");
+        refused(format!("{}{good}", start("X y")), "lower case letters");
+        refused(format!("{}{}", start("x"), permission("User.Raed.All", "")), "Did you mean User.Read.All");
+        refused(
+            format!("{}{}", start("x"), good.replace("microsoft_graph", "microsoft_grap")),
+            "Did you mean microsoft_graph?",
+        );
+        refused(format!("{}{}", start("x"), permission("User.Read.All", "features = [\"f\"]")), "which is not defined");
+        refused(
+            format!("{}[features.f]\ntitle = \"t\"\n{good}", start("x")),
+            "brings neither a permission nor an application",
+        );
+        refused(
+            format!("{}[features.f]\ntitle = \"t\"\nown_app = \"none\"\n{good}", start("x")),
+            "which does not exist",
+        );
+        refused(
+            format!("{}{good}[[versions]]\nversion = 1\npermissions = []\n", start("x")),
+            "numbers of their own below 1",
+        );
+        refused(format!("{}{good}", start("securends-office365")), "is defined already");
+        refused(
+            format!(
+                "{}{good}[[prerequisites]]\nname = \"n\"\nkind = \"step\"\ndetail = \"d\"\nneeded_by = [\"microsoft_graph/application/Mail.Read\"]\n",
+                start("x")
+            ),
+            "is none of its permissions",
+        );
+        let api = |key: &str, app_id: &str, id: &str| {
+            format!(
+                "{}{good}[[apis]]\nkey = \"{key}\"\napp_id = \"{app_id}\"\ndisplay_name = \"d\"\npermissions = [{{ value = \"A\", kind = \"application\", id = \"{id}\" }}]\n",
+                start("x")
+            )
+        };
+        let (free, fine) = ("aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002");
+        refused(api("microsoft_graph", free, fine), "is defined already, and otherwise");
+        refused(api("mine", "00000003-0000-0000-c000-000000000000", fine), "is defined already, and otherwise");
+        refused(api("Mine", free, fine), "underscores");
+        refused(api("mine", "one", fine), "\"one\" of mine is not a GUID");
+        refused(api("mine", free, "two"), "\"two\" of A is not a GUID");
+        assert!(with(&[("x.toml", api("mine", free, fine))]).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_or_empty_is_named() {
+        let found = Catalog::with_paths(&[PathBuf::from("no-such-folder")]).err().unwrap();
+        assert!(found[0].to_string().starts_with("no-such-folder: it cannot be read"), "{found:?}");
+        assert!(with(&[("notes.txt", String::new())]).err().unwrap()[0].to_string().contains("there is no profile"));
+    }
+}

@@ -387,7 +387,13 @@ impl State {
             return Ok(());
         }
         let Some(graph) = cx.graph_for_plan(self.value.tenant_id.known().map(String::as_str))? else { return Ok(()) };
-        let Some(there) = graph.application_by_unique_name(&name).await? else { return Ok(()) };
+        let there = match graph.application_by_unique_name(&name).await {
+            Ok(Some(there)) => there,
+            Ok(None) => return Ok(()),
+            // An identity that may only make applications of its own cannot look at others': the create will tell.
+            Err(error) if error.is_forbidden() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         if is_unfinished(&there, &graph).await? {
             return Ok(());
         }

@@ -86,6 +86,9 @@ pub struct ConnectorPermissionSetPrivate {
     /// The create did not end: a delete gives back only what was added.
     #[serde(default)]
     incomplete: bool,
+    /// Version of the profile that was last applied.
+    #[serde(default)]
+    profile_version: Option<u32>,
 }
 
 type State = Stored<ConnectorPermissionSet, ConnectorPermissionSetPrivate>;
@@ -124,6 +127,7 @@ impl Resource for ConnectorPermissionSet {
         if let Some(apis) = &state.value.apis {
             warn_of_doubtful(apis, &desired.keys, cx);
         }
+        state.warn_of_newer_profile(prior, &desired, cx);
         state.value.permissions = texts(&desired.keys).into();
         state.value.profile_version = desired.profile_version.into();
         state.value.permission_ids = planned_ids(&desired.keys, before, cx);
@@ -169,6 +173,12 @@ impl Resource for ConnectorPermissionSet {
         state.value.permission_ids =
             shown.iter().map(|(key, id)| (key.to_string(), id.clone())).collect::<BTreeMap<_, _>>().into();
         state.private.foreign = texts(foreign.keys());
+        // Which version the profile has is decided by the catalogue alone: no drift where an upgrade brings another one.
+        if let Some(name) = &state.value.profile
+            && let Some(profile) = cx.profile(name).ok().flatten()
+        {
+            state.value.profile_version = profile.version.into();
+        }
         if imported {
             state.value.apis = Some(by_api(shown.keys()));
             state.private.declared = texts(shown.keys());
@@ -225,6 +235,22 @@ struct Desired {
 }
 
 impl State {
+    /// A provider upgrade may bring a newer version of a profile that is not pinned: its new permissions were not asked for by a change
+    /// of the configuration.
+    fn warn_of_newer_profile(&self, prior: Option<&State>, desired: &Desired, cx: &Cx) {
+        let (Some(prior), Some(name)) = (prior, &self.value.profile) else { return };
+        let (Some(before), Some(now)) = (prior.private.profile_version, desired.profile_version) else { return };
+        let same_profile = prior.value.profile.as_ref() == Some(name);
+        let new: Vec<_> =
+            desired.keys.iter().filter(|key| !prior.private.declared.contains(&key.to_string())).collect();
+        if before < now && same_profile && !name.contains('@') && !new.is_empty() {
+            cx.warn(Diagnostic::warning(format!("The profile \"{name}\" has grown from version {before} to {now}")).at("profile").help(format!(
+                "These permissions are new:\n{}\n\nTo stay with the former list, write `profile = \"{name}@{before}\"`.",
+                listed(new)
+            )));
+        }
+    }
+
     /// An exclusive set beside another one of the same application would undo its work.
     fn plan_among_others(&self, cx: &Cx) -> Result<()> {
         let (Some(application), tenant) = (self.value.application_id.known(), &self.value.tenant_id) else {
@@ -502,6 +528,7 @@ async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'
         false => texts(wanted.keys()).difference(&declared).cloned().collect(),
     };
     state.private.declared = declared;
+    state.private.profile_version = state.value.profile_version.known().copied();
     state.value.permission_ids = ids.into();
     Ok(())
 }

@@ -184,7 +184,7 @@ async fn all_five_systems_at_once_are_exactly_as_documented_and_leave_nothing_be
 
         workspace.apply(&["-destroy"]).await.unwrap();
         let left = tenant.applications().await;
-        assert_eq!(left, [foreign.clone()], "the foreign application is as it was");
+        assert_eq!(left, std::slice::from_ref(&foreign), "the foreign application is as it was");
         assert_eq!(granted(&tenant, &foreign).await, granted_before);
         assert_eq!(microsofts(&tenant).await, microsofts_before);
         let deleted = tenant.admin(Method::GET, "/directory/deletedItems/microsoft.graph.application", None).await;

@@ -15,6 +15,7 @@ mod five_connectors;
 mod imports;
 mod layering;
 mod sandbox_refusals;
+mod schemas;
 mod stored_states;
 mod tenant;
 mod together;
