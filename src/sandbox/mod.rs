@@ -167,6 +167,16 @@ async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers:
     response
 }
 
+/// Base URL under which the client reached this: another name of this machine is as good as the address, and a proxy in front says
+/// what it was asked for.
+fn base(shared: &Shared, headers: &HeaderMap) -> String {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match header("x-forwarded-host").or(header("host")) {
+        Some(host) => format!("{}://{host}", header("x-forwarded-proto").unwrap_or("http")),
+        None => shared.base.clone(),
+    }
+}
+
 fn route(
     shared: &Shared,
     world: &mut World,
@@ -175,21 +185,21 @@ fn route(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> (StatusCode, Option<Value>) {
-    let path = uri.path();
+    let (path, base) = (uri.path(), base(shared, headers));
     if let Some(rest) = path.strip_prefix("/login/") {
-        return login::token(world, &shared.base, method, rest, body);
+        return login::token(world, &base, method, rest, body);
     }
     if let Some(rest) = path.strip_prefix("/control/tenants/")
         && let Some((tenant, inner)) = rest.split_once("/v1.0")
     {
-        let base = format!("{}/control/tenants/{tenant}/v1.0", shared.base);
+        let base = format!("{base}/control/tenants/{tenant}/v1.0");
         return graph(world, tenant, &Caller::Administrator, method, inner, uri, headers, body, base);
     }
     if let Some(rest) = path.strip_prefix("/control/") {
         return control::answer(world, method, rest, body);
     }
     if let Some(inner) = path.strip_prefix("/graph/v1.0") {
-        let base = format!("{}/graph/v1.0", shared.base);
+        let base = format!("{base}/graph/v1.0");
         return match login::caller(world, headers) {
             Ok((tenant, caller)) => graph(world, &tenant, &caller, method, inner, uri, headers, body, base),
             Err(failure) => failure.answer(world.now()),

@@ -26,7 +26,21 @@ impl Tenant {
     }
 
     async fn send(&self, method: Method, url: String, token: Option<&str>, body: Option<Value>) -> (StatusCode, Value) {
+        self.send_preferring(None, method, url, token, body).await
+    }
+
+    async fn send_preferring(
+        &self,
+        prefer: Option<&str>,
+        method: Method,
+        url: String,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
         let mut request = self.http.request(method, url);
+        if let Some(prefer) = prefer {
+            request = request.header("Prefer", prefer);
+        }
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
@@ -45,6 +59,18 @@ impl Tenant {
         self.send(method, format!("{}/v1.0{path}", self.connection().graph), Some(&token), body).await
     }
 
+    /// The same with the header `Prefer`.
+    pub async fn graph_preferring(
+        &self,
+        prefer: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let (token, url) = (self.token().await, format!("{}/v1.0{path}", self.connection().graph));
+        self.send_preferring(Some(prefer), method, url, Some(&token), body).await
+    }
+
     /// The same with any token.
     pub async fn graph_with(
         &self,
@@ -58,10 +84,18 @@ impl Tenant {
 
     /// A request behind everybody's back.
     pub async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Value {
-        let url = format!("{}/tenants/{}/v1.0{path}", self.connection().control, self.connection().tenant_id);
-        let (status, body) = self.send(method, url, None, body).await;
-        assert!(status.is_success(), "{path}: {status} {body}");
-        body
+        self.in_tenant(&self.connection().tenant_id, method, path, body).await
+    }
+
+    /// The same in any tenant.
+    pub async fn in_tenant(&self, tenant: &str, method: Method, path: &str, body: Option<Value>) -> Value {
+        self.at(method, &format!("{}/tenants/{tenant}/v1.0{path}", self.connection().control), body).await
+    }
+
+    /// The header `Date` of an answer.
+    pub async fn date(&self) -> String {
+        let answer = self.http.get(format!("{}/clock", self.connection().control)).send().await.unwrap();
+        answer.headers()["date"].to_str().unwrap().to_owned()
     }
 
     /// The same at any address.
@@ -76,11 +110,16 @@ impl Tenant {
     }
 
     pub async fn sign_in(&self, secret: &str) -> (StatusCode, Value) {
+        self.sign_in_as(&self.connection().client_id, secret).await
+    }
+
+    /// The answer of the token endpoint to a client secret.
+    pub async fn sign_in_as(&self, client_id: &str, secret: &str) -> (StatusCode, Value) {
         let connection = self.connection();
         let scope = format!("{}/.default", connection.graph);
         let form = [
             ("grant_type", "client_credentials"),
-            ("client_id", &connection.client_id),
+            ("client_id", client_id),
             ("client_secret", secret),
             ("scope", &scope),
         ];
