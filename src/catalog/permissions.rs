@@ -121,6 +121,9 @@ pub struct Api {
     pub app_id: String,
     /// Name that administrators see.
     pub display_name: String,
+    /// Products with which a tenant gets it; `None` where every tenant has it or no source says.
+    #[serde(default)]
+    pub brought_by: Option<String>,
     /// Microsoft has announced its end.
     #[serde(default, deserialize_with = "is_there")]
     pub retired: bool,

@@ -177,6 +177,11 @@ impl GraphError {
         self.is(400, "added object references already exist")
     }
 
+    /// No application of the client id can have a principal here. Also what a directory that is still replicating answers.
+    pub fn is_no_such_application(&self) -> bool {
+        self.is(400, "does not reference a valid application object")
+    }
+
     /// The application has no secret of the key id. Source: Graph's text for `removePassword`.
     pub fn is_no_such_password(&self) -> bool {
         self.is(400, "no password credential found")

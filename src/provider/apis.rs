@@ -114,15 +114,27 @@ impl ApiPrincipals {
         if let Some(found) = self.of_api(graph, tenant, app_id).await? {
             return Ok(found);
         }
-        let name = catalog.api(app_id).map_or(app_id, |api| api.display_name.as_str());
+        let api = catalog.api(app_id);
+        let name = api.map_or(app_id, |api| api.display_name.as_str());
         match graph.add_service_principal(app_id).await {
             Ok(_) => {}
             // Somebody else made it meanwhile.
             Err(error) if error.is_conflict() => {}
+            Err(error) if error.is_no_such_application() => {
+                let brought_by = match api.and_then(|api| api.brought_by.as_deref()) {
+                    Some(products) => format!("It comes with {products}: check that the tenant is licensed for it."),
+                    None => "Check the client id, and that the tenant is licensed for the product that brings it."
+                        .to_owned(),
+                };
+                let summary = format!("The API {name} is not in this tenant");
+                let found = Diagnostic { summary, ..Diagnostic::from(error) };
+                return Err(found
+                    .help(format!("It has no service principal, and Graph does not make one here. {brought_by}"))
+                    .into());
+            }
             Err(error) => {
-                return Err(Diagnostic::error(format!("The API {name} is not in this tenant"))
-                    .help(format!("It has no service principal, and making one failed. Its product brings it: check that the tenant is licensed for {name}."))
-                    .help(error.to_string())
+                return Err(Diagnostic::from(error)
+                    .help(format!("The tenant has no service principal of the API {name}, and making one failed."))
                     .into());
             }
         }

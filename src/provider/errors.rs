@@ -26,7 +26,16 @@ impl From<GraphError> for Diagnostic {
             GraphError::Cancelled => Diagnostic::error("Interrupted").help(
                 "The CLI asked the provider to stop. What was done so far is in the state; apply again to go on.",
             ),
-            other => Diagnostic::error("Microsoft Graph could not be reached").help(other.to_string()),
+            GraphError::Unreachable { .. } => {
+                Diagnostic::error("Microsoft Graph could not be reached").help(error.to_string())
+            }
+            GraphError::DeadlineExceeded { .. } => {
+                Diagnostic::error("The time for this operation ran out").help(error.to_string())
+            }
+            GraphError::Setup(why) => Diagnostic::error("The connection to Microsoft Graph cannot be set up").help(why),
+            GraphError::Shape { .. } => {
+                Diagnostic::error("Microsoft Graph's answer cannot be read").help(error.to_string())
+            }
         }
     }
 }

@@ -500,9 +500,17 @@ async fn grant(
         state.meet(&granted, &declared, graph, tenant, cx)?;
     }
     let missing: Vec<_> = declared.iter().filter(|(key, _)| !granted.contains(key)).collect();
-    for (key, spelling) in missing.iter().filter(|(key, _)| key.kind == Kind::Application) {
+    // Whether every API and every role is there is asked before the first grant: what fails then has changed nothing.
+    let (mut roles, mut new_scopes) = (Vec::new(), Vec::new());
+    for (key, spelling) in missing {
         let api = api_principal(key, graph, tenant, cx).await?;
-        graph.grant_app_role(&client, &api, &role_id(key, graph, tenant, cx).await?).await?;
+        match key.kind {
+            Kind::Application => roles.push((spelling, api, role_id(key, graph, tenant, cx).await?)),
+            Kind::Delegated => new_scopes.push((key, spelling, api)),
+        }
+    }
+    for (spelling, api, role) in roles {
+        graph.grant_app_role(&client, &api, &role).await?;
         added(state, spelling);
     }
     let going: BTreeSet<PermissionKey> =
@@ -510,8 +518,7 @@ async fn grant(
     for assignment in going.iter().filter_map(|key| granted.roles.get(key)) {
         graph.revoke_app_role(&client, assignment).await?;
     }
-    let new_scopes: Vec<_> = missing.into_iter().filter(|(key, _)| key.kind == Kind::Delegated).collect();
-    write_scopes(state, graph, tenant, &granted, &new_scopes, &going, cx).await?;
+    write_scopes(state, graph, &granted, &new_scopes, &going).await?;
     state.exists = true;
     let spelled: BTreeSet<String> = declared.into_values().collect();
     state.private.added.retain(|key| spelled.contains(key));
@@ -554,16 +561,14 @@ fn added(state: &mut State, spelling: &str) {
 async fn write_scopes(
     state: &mut State,
     graph: &Graph,
-    tenant: &str,
     granted: &Granted,
-    missing: &[(&PermissionKey, &String)],
+    missing: &[(&PermissionKey, &String, String)],
     going: &BTreeSet<PermissionKey>,
-    cx: &Cx,
 ) -> Result<()> {
     let client = state.value.service_principal_id.get()?.clone();
     let mut by_api: BTreeMap<String, (Vec<&PermissionKey>, Vec<&PermissionKey>)> = BTreeMap::new();
-    for (key, _) in missing {
-        by_api.entry(api_principal(key, graph, tenant, cx).await?).or_default().0.push(key);
+    for (key, _, api) in missing {
+        by_api.entry(api.clone()).or_default().0.push(key);
     }
     for key in going {
         if let Some(resource) = granted.scopes.get(key) {
@@ -580,7 +585,7 @@ async fn write_scopes(
             (Some(grant), false) => graph.update_permission_grant(&grant.id, &scopes.join(" ")).await?,
             (None, _) => graph.create_permission_grant(&client, &resource, &scopes.join(" ")).await?,
         }
-        for (_, spelling) in missing.iter().filter(|(key, _)| new.contains(key)) {
+        for (_, spelling, _) in missing.iter().filter(|(key, ..)| new.contains(key)) {
             added(state, spelling);
         }
     }

@@ -209,7 +209,7 @@ impl Resource for ConnectorApp {
             profile => {
                 let profile = profile.flatten();
                 app.fill_from(profile.as_ref(), cx);
-                app.plan_unique_name(profile.as_ref(), before, cx);
+                app.plan_unique_name(profile.as_ref(), before, cx)?;
             }
         }
         app.deleted_date_time = Computed::Null;
@@ -394,14 +394,14 @@ impl State {
             Err(error) if error.is_forbidden() => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        if is_unfinished(&there, &graph).await? {
-            return Ok(());
+        let unfinished = is_unfinished(&there, &graph).await?;
+        if !unfinished {
+            self.value.may_adopt(&there)?;
         }
-        self.value.may_adopt(&there)?;
         cx.warn(
             Diagnostic::warning(format!("The existing application \"{}\" will be taken over", there.display_name))
                 .at("on_existing")
-                .help(format!("Client id {}, object id {}.", there.app_id, there.id)),
+                .help(format!("Client id {}, object id {}. {}", there.app_id, there.id, why_taken(unfinished))),
         );
         Ok(())
     }
@@ -489,6 +489,14 @@ async fn is_unfinished(app: &Application, graph: &Graph) -> Result<bool> {
         return Ok(true);
     }
     Ok(is_ours(app) && graph.service_principal_by_app_id(&app.app_id).await?.is_none())
+}
+
+fn why_taken(unfinished: bool) -> &'static str {
+    if unfinished {
+        "An earlier create of this provider made it and did not end: whatever is on it by now is removed."
+    } else {
+        "`on_existing` is \"adopt\"."
+    }
 }
 
 /// What an application of ours will be once it has been emptied: nothing that was left on it is read back as if it were wanted.
@@ -580,14 +588,22 @@ impl ConnectorApp {
         }
     }
 
-    fn plan_unique_name(&mut self, profile: Option<&ProfileVersion>, before: Option<&Self>, cx: &Cx) {
+    fn plan_unique_name(&mut self, profile: Option<&ProfileVersion>, before: Option<&Self>, cx: &Cx) -> Result<()> {
         match before {
             None if !cx.is_configured("unique_name") => {
                 let name = profile
                     .map(|profile| profile.slug.clone())
                     .or_else(|| self.display_name.known().map(|name| slug(name)));
-                if let Some(name) = name {
-                    self.unique_name = name.into();
+                match name {
+                    // A name in another script has no letter of the slug's alphabet: two of them must not meet in one key.
+                    Some(name) if name.is_empty() => {
+                        return Err(Diagnostic::error("No `unique_name` can be derived from the display name")
+                            .at("unique_name")
+                            .help("It has no letter from a to z and no digit. Set `unique_name`, such as `acme-siem`.")
+                            .into());
+                    }
+                    Some(name) => self.unique_name = name.into(),
+                    None => {}
                 }
             }
             // An application without one, such as an imported one, may be given one: Graph lets it be set once.
@@ -596,6 +612,7 @@ impl ConnectorApp {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn to_graph(&self, graph: &Graph) -> Result<NewApplication> {
@@ -665,10 +682,9 @@ impl ConnectorApp {
         if !unfinished {
             self.may_adopt(&found)?;
         }
-        let why = if unfinished { "An earlier create made it and did not end." } else { "`on_existing` is \"adopt\"." };
         cx.warn(
             Diagnostic::warning(format!("The existing application \"{}\" was taken over", found.display_name))
-                .help(format!("Client id {}, object id {}. {why}", found.app_id, found.id)),
+                .help(format!("Client id {}, object id {}. {}", found.app_id, found.id, why_taken(unfinished))),
         );
         Ok(if unfinished { Made::Ours(emptied(found)) } else { Made::Adopted(found) })
     }

@@ -50,6 +50,7 @@ async fn values_of_the_wrong_form() {
         ]).await;
         refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  display_name = \"x\"\n  web_redirect_uris = [\"http://vendor.example\", \"vendor\"]\n}}\n"), &["\"http://vendor.example\" cannot be a redirect URI", "plain `http`", "\"vendor\" cannot be a redirect URI"]).await;
         refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n}}\n"), &["The application needs a name"]).await;
+        refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  display_name = \"安全\"\n}}\n"), &["No `unique_name` can be derived", "Set `unique_name`"]).await;
         refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  profile = \"defense-com-users\"\n}}\n"), &["somebody else made", "data source"]).await;
         refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  display_name = \"x\"\n  colour = \"red\"\n}}\n"), &["colour"]).await;
         let consent = |exceptions: &str| format!("{BLOCK}resource \"m365_admin_consent\" \"x\" {{\n  service_principal_id = \"11111111-2222-3333-4444-555555555555\"\n  permissions = []\n  {exceptions}\n}}\n");

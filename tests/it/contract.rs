@@ -27,10 +27,15 @@ fn errors(found: &[Diagnostic]) -> Vec<&Diagnostic> {
 
 impl Checked {
     async fn start(tenant: &Tenant) -> Self {
+        let connection = tenant.connection();
+        Self::start_as(tenant, &connection.client_id, &connection.client_secret).await
+    }
+
+    async fn start_as(tenant: &Tenant, client_id: &str, client_secret: &str) -> Self {
         let plugin = provider::plugin();
         let connection = tenant.connection();
         let config = json!({
-            "tenant_id": connection.tenant_id, "client_id": connection.client_id, "client_secret": connection.client_secret,
+            "tenant_id": connection.tenant_id, "client_id": client_id, "client_secret": client_secret,
             "endpoints": { "login": connection.login, "graph": connection.graph },
         });
         let block = from_json(&plugin.schemas().provider.object_type(), &config).unwrap();
@@ -248,24 +253,23 @@ async fn a_client_id_where_an_object_id_belongs_is_named_as_that() {
 
 #[tokio::test]
 async fn a_consent_that_fails_half_way_keeps_what_it_granted_and_gives_back_just_that() {
-    const DEFENDER: &str = "fc780465-2017-40d4-a0c5-307022471b92";
     let tenant = Tenant::start().await;
-    let provider = Checked::start(&tenant).await;
+    // It may grant application permissions, but no delegated ones.
+    let roles = ["Application.ReadWrite.All", "Directory.Read.All", "AppRoleAssignment.ReadWrite.All"];
+    let callers = format!("tenants/{}/callers", tenant.connection().tenant_id);
+    let (_, caller) = tenant.control(reqwest::Method::POST, &callers, Some(json!({ "roles": roles }))).await;
+    let of = |name: &str| caller[name].as_str().unwrap().to_owned();
+    let provider = Checked::start_as(&tenant, &of("client_id"), &of("client_secret")).await;
     let app = provider.apply(APP, &Object::default(), &json!({ "display_name": "x" })).await.unwrap();
     let principal = text(&app, "service_principal_id");
-    let first_party = format!("tenants/{}/first_party", tenant.connection().tenant_id);
-    let absent = json!({ "app_id": DEFENDER, "present": false, "licensed": false });
-    assert_eq!(tenant.control(reqwest::Method::POST, &first_party, Some(absent)).await.0, 204);
 
-    let keys =
-        json!(["microsoft_graph/application/User.Read.All", "windows_defender_atp/application/Machine.Read.All"]);
+    let keys = json!(["microsoft_graph/application/User.Read.All", "microsoft_graph/delegated/User.Read"]);
     let config = provider.config(CONSENT, &json!({ "service_principal_id": principal, "permissions": keys }));
     let (planned, private) = provider.plan(CONSENT, &Object::default(), &config).await.unwrap();
     let request = Apply { planned, config, private, ..Apply::default() };
     let answer = provider.plugin.apply(CONSENT, request).await;
     let found = errors(&answer.diagnostics);
-    assert!(found[0].summary.contains("WindowsDefenderATP is not in this tenant"), "{found:?}");
-    assert!(found[0].detail.contains("licensed"), "{found:?}");
+    assert!(found[0].detail.contains("DelegatedPermissionGrant.ReadWrite.All"), "{found:?}");
     assert!(!answer.state.is_null(), "what was granted would be orphaned");
     assert!(answer.state.is_wholly_known());
 
@@ -290,6 +294,24 @@ async fn an_api_that_is_absent_but_licensed_gets_its_principal() {
     let consent = json!({ "service_principal_id": text(&app, "service_principal_id"), "permissions": ["windows_defender_atp/application/Machine.Read.All"] });
     provider.apply(CONSENT, &Object::default(), &consent).await.unwrap();
     assert!(tenant.principal_of(DEFENDER).await.is_some());
+}
+
+#[tokio::test]
+async fn an_api_that_the_tenant_is_not_licensed_for_is_named_with_its_product_before_anything_is_granted() {
+    const DEFENDER: &str = "fc780465-2017-40d4-a0c5-307022471b92";
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let app = provider.apply(APP, &Object::default(), &json!({ "display_name": "x" })).await.unwrap();
+    let first_party = format!("tenants/{}/first_party", tenant.connection().tenant_id);
+    let gone = json!({ "app_id": DEFENDER, "present": false, "licensed": false });
+    tenant.control(reqwest::Method::POST, &first_party, Some(gone)).await;
+    let principal = text(&app, "service_principal_id");
+    let keys = ["microsoft_graph/application/User.Read.All", "windows_defender_atp/application/Machine.Read.All"];
+    let consent = json!({ "service_principal_id": principal, "permissions": keys });
+    let found = provider.apply(CONSENT, &Object::default(), &consent).await.err().unwrap();
+    assert_eq!(found[0].summary, "The API WindowsDefenderATP is not in this tenant");
+    assert!(found[0].detail.contains("Microsoft Defender for Endpoint"), "{}", found[0].detail);
+    assert!(tenant.granted(&principal).await.is_empty());
 }
 
 #[tokio::test]

@@ -127,7 +127,7 @@ async fn owners_may_write_what_is_theirs_and_nothing_else() {
     let (_, owners) = as_owner(Method::GET, &format!("/applications/{}/owners", text(&own, "id")), None).await;
     assert_eq!(
         list(&owners).iter().map(|one| text(one, "id")).collect::<Vec<_>>(),
-        [object_id.clone()],
+        std::slice::from_ref(&object_id),
         "whoever makes it owns it"
     );
 
