@@ -347,6 +347,11 @@ impl Graph {
         }
     }
 
+    /// Waits a little before looking again at what somebody else changes at the same time, or what is still replicating.
+    pub async fn wait_before_look(&self, attempt: u32) -> Result<(), GraphError> {
+        self.pause(backoff(attempt), "looking again at what was written".to_owned(), None).await
+    }
+
     fn wait_before_retry(&self, failure: &Failure, attempt: u32) -> Duration {
         match failure {
             Failure::Answer(answer) => retry_after(&answer.headers, self.now()).unwrap_or_else(|| backoff(attempt)),

@@ -84,6 +84,9 @@ pub struct AdminConsentPrivate {
 
 type State = Stored<AdminConsent, AdminConsentPrivate>;
 
+/// How often what another process has undone is merged and written again.
+const MERGES: u32 = 6;
+
 const GRANTED: &str = "granted";
 const MISSING: &str = "missing";
 const EXCESS: &str = "excess";
@@ -576,20 +579,57 @@ async fn write_scopes(
         }
     }
     for (resource, (new, old)) in by_api {
-        let present = granted.grants.get(&resource);
-        let mut scopes: Vec<&str> = present.into_iter().flat_map(PermissionGrant::scopes).collect();
-        scopes.retain(|scope| !old.iter().any(|key| key.value == *scope));
-        scopes.extend(new.iter().map(|key| key.value.as_str()));
-        match (present, scopes.is_empty()) {
-            (Some(grant), true) => graph.delete_permission_grant(&grant.id).await?,
-            (Some(grant), false) => graph.update_permission_grant(&grant.id, &scopes.join(" ")).await?,
-            (None, _) => graph.create_permission_grant(&client, &resource, &scopes.join(" ")).await?,
-        }
+        let present = granted.grants.get(&resource).cloned();
+        write_scopes_of(graph, &client, &resource, present, &new, &old).await?;
         for (_, spelling, _) in missing.iter().filter(|(key, ..)| new.contains(key)) {
             added(state, spelling);
         }
     }
     Ok(())
+}
+
+/// Merges into the one grant of an API and reads it back: another process that has read before and written after has undone what was
+/// written, and it is merged once more.
+async fn write_scopes_of(
+    graph: &Graph,
+    client: &str,
+    resource: &str,
+    mut present: Option<PermissionGrant>,
+    new: &[&PermissionKey],
+    old: &[&PermissionKey],
+) -> Result<()> {
+    for attempt in 0..=MERGES {
+        let before: BTreeSet<&str> = present.iter().flat_map(PermissionGrant::scopes).collect();
+        let mut wanted = before.clone();
+        wanted.retain(|scope| !old.iter().any(|key| key.value == *scope));
+        wanted.extend(new.iter().map(|key| key.value.as_str()));
+        if wanted == before {
+            return Ok(());
+        }
+        let scopes = wanted.into_iter().collect::<Vec<_>>().join(" ");
+        match &present {
+            Some(grant) if scopes.is_empty() => graph.delete_permission_grant(&grant.id).await?,
+            Some(grant) => match graph.update_permission_grant(&grant.id, &scopes).await {
+                // Somebody else has emptied it meanwhile.
+                Err(error) if error.is_not_found() => {}
+                other => other?,
+            },
+            None => match graph.create_permission_grant(client, resource, &scopes).await {
+                // Somebody else has made it meanwhile: merged with it below.
+                Err(error) if error.is_conflict() => {}
+                other => other?,
+            },
+        }
+        if attempt > 0 {
+            graph.wait_before_look(attempt).await?;
+        }
+        let all = graph.permission_grants(client).await?;
+        present = all.into_iter().find(|grant| grant.is_for_all() && grant.resource_id == resource);
+    }
+    Err(Diagnostic::error("What was granted does not stay")
+        .at("permissions")
+        .help(format!("Something else keeps changing the delegated permissions of the service principal {client}. Find out what it is, and apply again."))
+        .into())
 }
 
 /// Object id of the principal of the key's API, made where the tenant lacks it.

@@ -58,6 +58,9 @@ pub struct ApiPermissions {
     pub delegated: BTreeSet<String>,
 }
 
+/// How often what another process has undone is merged and written again.
+const MERGES: u32 = 6;
+
 fn yes() -> bool {
     true
 }
@@ -470,45 +473,34 @@ fn refuse_undeclared(
         .into())
 }
 
-/// Merges the change into a fresh read of the application and writes it where anything differs, under the application's lock.
+/// Merges the change into a fresh read of the application and writes it where anything differs, under the application's lock. Reads back
+/// what it wrote: another process that has read before and written after has undone it, and it is merged once more.
 async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'_>, cx: &Cx) -> Result<()> {
     let id = state.value.application_id.get()?.clone();
     let _guard = cx.lock(&id).await?;
-    let Some(app) = graph.application(&id).await? else {
-        if change.desired.is_empty() {
-            return Ok(());
-        }
-        return Err(no_such_application(graph, &id).await?);
-    };
-    let present = requested(&app, graph, tenant, cx).await?;
-    if change.is_create && state.value.exclusive {
-        let destroyed_first =
-            cx.run()?.in_state::<serde_json::Value>(&target::<ConnectorPermissionSet>(tenant, &id)).is_some();
-        refuse_undeclared(&present, change.desired, &id, destroyed_first, cx)?;
-    }
-    if change.is_create && !state.value.exclusive {
-        let found: Vec<_> = present.keys().filter(|key| change.desired.contains(key)).collect();
-        if !found.is_empty() {
-            cx.warn(
-                Diagnostic::warning("The application asked for some of these permissions already").help(format!(
-                    "They are used as they are, and stay when this set is destroyed:\n{}",
-                    listed(found)
-                )),
-            );
-        }
-    }
-    let mut ids = BTreeMap::new();
-    let mut wanted = present.clone();
-    wanted.retain(|key, _| change.desired.contains(key) || !change.remove.contains(&key.to_string()));
-    for key in change.desired {
-        let key_id = match present.get(key) {
-            Some(known) => known.clone(),
-            None => id_of(key, graph, tenant, cx).await?,
+    let (mut before, mut attempt) = (None, 0);
+    let (wanted, ids) = loop {
+        let Some(app) = graph.application(&id).await? else {
+            if change.desired.is_empty() {
+                return Ok(());
+            }
+            return Err(no_such_application(graph, &id).await?);
         };
-        ids.insert(key.to_string(), key_id.clone());
-        wanted.insert(key.clone(), key_id);
-    }
-    if wanted != present {
+        let present = requested(&app, graph, tenant, cx).await?;
+        if before.is_none() {
+            state.meet(&present, change, tenant, cx)?;
+        }
+        let (wanted, ids) = merged(&present, change, graph, tenant, cx).await?;
+        before.get_or_insert_with(|| present.clone());
+        if wanted == present {
+            break (wanted, ids);
+        }
+        if attempt == MERGES {
+            return Err(Diagnostic::error("What was written to the application does not stay")
+                .at("application_id")
+                .help(format!("Something else keeps changing what the application {id} asks for. Find out what it is, and apply again."))
+                .into());
+        }
         // By the way this confirms that the application's creation is known to the state.
         let tags: Vec<String> = app.tags.iter().filter(|tag| !is_marker(tag)).cloned().collect();
         let patch = ApplicationPatch {
@@ -517,9 +509,14 @@ async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'
             ..ApplicationPatch::default()
         };
         graph.update_application(&id, &patch).await?;
-    }
+        state.exists = true;
+        if attempt > 0 {
+            graph.wait_before_look(attempt).await?;
+        }
+        attempt += 1;
+    };
     state.exists = true;
-    let was_there = |key: &String| present.keys().any(|present| present.to_string() == *key);
+    let was_there = |key: &String| before.iter().flatten().any(|(present, _)| present.to_string() == *key);
     let declared = texts(change.desired);
     state.private.added =
         declared.iter().filter(|key| state.private.added.contains(*key) || !was_there(key)).cloned().collect();
@@ -531,6 +528,58 @@ async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'
     state.private.profile_version = state.value.profile_version.known().copied();
     state.value.permission_ids = ids.into();
     Ok(())
+}
+
+impl State {
+    /// What a create does about what the application asks for already.
+    fn meet(
+        &self,
+        present: &BTreeMap<PermissionKey, String>,
+        change: &Change<'_>,
+        tenant: &str,
+        cx: &Cx,
+    ) -> Result<()> {
+        if !change.is_create {
+            return Ok(());
+        }
+        let id = self.value.application_id.get()?;
+        if self.value.exclusive {
+            let target = target::<ConnectorPermissionSet>(tenant, id);
+            let destroyed_first = cx.run()?.in_state::<serde_json::Value>(&target).is_some();
+            return refuse_undeclared(present, change.desired, id, destroyed_first, cx);
+        }
+        let found: Vec<_> = present.keys().filter(|key| change.desired.contains(key)).collect();
+        if !found.is_empty() {
+            cx.warn(
+                Diagnostic::warning("The application asked for some of these permissions already").help(format!(
+                    "They are used as they are, and stay when this set is destroyed:\n{}",
+                    listed(found)
+                )),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// What the application asks for once the change is made, and the ids of what is declared by permission key.
+async fn merged(
+    present: &BTreeMap<PermissionKey, String>,
+    change: &Change<'_>,
+    graph: &Graph,
+    tenant: &str,
+    cx: &Cx,
+) -> Result<(BTreeMap<PermissionKey, String>, BTreeMap<String, String>)> {
+    let (mut wanted, mut ids) = (present.clone(), BTreeMap::new());
+    wanted.retain(|key, _| change.desired.contains(key) || !change.remove.contains(&key.to_string()));
+    for key in change.desired {
+        let id = match present.get(key) {
+            Some(known) => known.clone(),
+            None => id_of(key, graph, tenant, cx).await?,
+        };
+        ids.insert(key.to_string(), id.clone());
+        wanted.insert(key.clone(), id);
+    }
+    Ok((wanted, ids))
 }
 
 async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagnostics> {
