@@ -16,6 +16,7 @@ mod five_connectors;
 mod imports;
 mod layering;
 mod sandbox_directory;
+mod sandbox_faults;
 mod sandbox_refusals;
 mod schemas;
 mod stored_states;
