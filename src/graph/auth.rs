@@ -48,9 +48,9 @@ pub enum AuthError {
         /// Entra's text.
         text: String,
     },
-    /// The login service was not reached, or is out of order.
+    /// The login service, or one that vouches for us, was not reached or is out of order.
     #[error(
-        "The login service at {login} could not be reached: {why}. Check `endpoints`, `environment`, the network and, behind a proxy, `ca_certificate_path`."
+        "The sign-in service at {login} could not be reached: {why}. Check `endpoints`, `environment`, the network and, behind a proxy, `ca_certificate_path`."
     )]
     Unreachable {
         /// Base URL.
@@ -60,23 +60,51 @@ pub enum AuthError {
         /// Seconds that the service asks to wait, where it says.
         retry_after: Option<Duration>,
     },
+    /// Something on the way to the login service is missing or refused. The text says what, and how to mend it.
+    #[error("{0}")]
+    Source(String),
     /// An answer that is none.
     #[error("The login service's answer is no token: {0}")]
     Shape(String),
 }
 
-/// What to do about a refusal. Source: Microsoft's list of AADSTS error codes.
+/// What to do about a refusal. Source: Microsoft's list of AADSTS error codes, and the troubleshooting pages of its identity libraries.
 fn advice(code: u32) -> &'static str {
     match code {
-        7_000_215 => " Use the secret's value, not its id, and check that it belongs to this `client_id`.",
+        7_000_215 => {
+            " The client secret is not one of this application's: use the secret's value, not its id, and check that it belongs to this `client_id`."
+        }
         7_000_222 => " The client secret has expired: make a new one.",
+        7_000_218 => " The application has to prove who it is: give a client secret, a certificate or an OIDC token.",
         700_016 => {
             " Check `client_id` and `tenant_id`: the application is not known in this tenant, or nobody has consented to it there."
         }
+        7_000_112 => " The application is disabled in this tenant: enable its sign-in, or use another one.",
         90_002 => " Check `tenant_id` and `environment`: no such tenant in this cloud.",
-        700_027 => " The certificate is not registered on the application, or the clock of this machine is wrong.",
-        700_024 | 50_013 => " The assertion has expired or is not valid yet: check the clock of this machine.",
-        70_021 => " No federated credential of the application matches the assertion's issuer, subject and audience.",
+        700_027 => {
+            " Upload the public certificate to the application, replace it where it has expired, and check that this `client_id` is that application's and that \
+             the clock of this machine is right."
+        }
+        700_024 | 50_013 => {
+            " The assertion has expired or is not valid yet: check the clock of this machine. A given OIDC token is good for some minutes only; \
+             let the provider fetch one (`oidc_request_url`) or read it from a file that is renewed (`oidc_token_file_path`)."
+        }
+        700_021 => " The assertion was made for another application: check `client_id`.",
+        700_023 => {
+            " The assertion was made for another tenant or cloud: check `tenant_id`, `environment` and `endpoints`."
+        }
+        700_211 => {
+            " No federated credential of the application trusts the token's issuer: compare its issuer to the letter, also the slash at the end."
+        }
+        700_212 => {
+            " A federated credential of this issuer expects another audience, usually `api://AzureADTokenExchange`: make the two equal."
+        }
+        70_021 | 700_213 | 7_002_137 | 7_002_138 => {
+            " No federated credential of the application has the token's issuer, subject and audience; they compare to the letter. \
+             One that was made a moment ago may need some minutes."
+        }
+        50_166 => " Entra cannot read the issuer's keys: its discovery document has to be reachable from the internet.",
+        500_011 => " Check `endpoints.graph` and `environment`: this cloud's tenant knows no such API.",
         _ => "",
     }
 }
@@ -99,8 +127,8 @@ struct Granted {
     expires_in: u64,
 }
 
-/// Some services send the seconds as text.
-fn number_or_text<'de, D: serde::Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
+/// Some services send seconds as text.
+pub(super) fn number_or_text<'de, D: serde::Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {
@@ -113,14 +141,39 @@ fn number_or_text<'de, D: serde::Deserializer<'de>>(input: D) -> Result<u64, D::
     }
 }
 
+/// The v2.0 token endpoint, which is also the audience of what is signed for it.
+pub(super) fn token_endpoint(request: TokenRequest<'_>) -> String {
+    format!("{}/{}/oauth2/v2.0/token", request.login, request.tenant)
+}
+
+/// Asks for a token with a signed assertion. Source: RFC 7523, 2.2.
+pub(super) async fn post_assertion(
+    request: TokenRequest<'_>,
+    client_id: &str,
+    assertion: &str,
+) -> Result<AccessToken, AuthError> {
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("client_id", client_id),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", assertion),
+        ("scope", request.scope),
+    ];
+    post_form(request, &fields).await
+}
+
 /// Asks the v2.0 token endpoint with these form fields.
 pub(super) async fn post_form(request: TokenRequest<'_>, fields: &[(&str, &str)]) -> Result<AccessToken, AuthError> {
-    let url = format!("{}/{}/oauth2/v2.0/token", request.login, request.tenant);
     let unreachable =
         |why: String, retry_after| AuthError::Unreachable { login: request.login.to_owned(), why, retry_after };
     let asked = Instant::now();
-    let answer =
-        request.http.post(url).form(fields).send().await.map_err(|error| unreachable(root_cause(&error), None))?;
+    let answer = request
+        .http
+        .post(token_endpoint(request))
+        .form(fields)
+        .send()
+        .await
+        .map_err(|error| unreachable(root_cause(&error), None))?;
     let status = answer.status();
     let retry_after = super::transport::retry_after(answer.headers(), jiff::Timestamp::now());
     let body = answer.bytes().await.map_err(|error| unreachable(root_cause(&error), None))?;

@@ -61,13 +61,17 @@ fn check(url: &str) -> Result<(), &'static str> {
         return Err("must be a base URL: no query, fragment or user name");
     }
     match url.scheme() {
-        "https" => Ok(()),
-        "http" if is_loopback(&url) => Ok(()),
+        _ if may_get_credentials(&url) => Ok(()),
         "http" => {
             Err("would send credentials unencrypted: use https (plain http is allowed to loopback addresses only)")
         }
         _ => Err("is neither https nor http"),
     }
+}
+
+/// Whether a token may be sent there: `https`, or `http` to a loopback address.
+pub(super) fn may_get_credentials(url: &reqwest::Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
 }
 
 fn is_loopback(url: &reqwest::Url) -> bool {

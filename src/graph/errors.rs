@@ -10,8 +10,13 @@ pub enum GraphError {
     #[error("{0}")]
     Api(Box<ApiError>),
     /// No token.
-    #[error("{0}")]
-    Auth(#[from] AuthError),
+    #[error("{why}")]
+    Auth {
+        /// What was tried: "client secret".
+        method: &'static str,
+        /// Cause.
+        why: AuthError,
+    },
     /// Graph was not reached.
     #[error(
         "{tried}: {graph} could not be reached: {why}. Check `endpoints`, the network and, behind a proxy, `ca_certificate_path`."

@@ -303,7 +303,7 @@ impl Graph {
                     self.pause(wait, tried.to_owned(), Some(&last)).await?;
                     attempt += 1;
                 }
-                Err(error) => return Err(error.into()),
+                Err(why) => return Err(GraphError::Auth { method: self.shared.source.name(), why }),
             }
         }
     }

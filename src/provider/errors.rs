@@ -22,7 +22,9 @@ impl From<GraphError> for Diagnostic {
                 let id = api.request_id.as_deref().unwrap_or("none");
                 found.help(format!("Request id: {id}"))
             }
-            GraphError::Auth(why) => Diagnostic::error("The provider could not sign in").help(why.to_string()),
+            GraphError::Auth { method, why } => {
+                Diagnostic::error(format!("The provider could not sign in with its {method}")).help(why.to_string())
+            }
             GraphError::Cancelled => Diagnostic::error("Interrupted").help(
                 "The CLI asked the provider to stop. What was done so far is in the state; apply again to go on.",
             ),
