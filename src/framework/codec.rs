@@ -62,13 +62,17 @@ impl<'de> serde::Deserializer<'de> for From<'de> {
             Dynamic::Null => visitor.visit_none(),
             Dynamic::Bool(value) => visitor.visit_bool(*value),
             Dynamic::String(text) => visitor.visit_str(text),
-            Dynamic::Number(Number(text)) => {
+            Dynamic::Number(number) => {
+                let text = number.as_str();
                 if let Ok(number) = text.parse::<i64>() {
                     visitor.visit_i64(number)
                 } else if let Ok(number) = text.parse::<u64>() {
                     visitor.visit_u64(number)
                 } else {
-                    visitor.visit_f64(text.parse().map_err(|_| CodecError::Other(format!("{text} is not a number")))?)
+                    match text.parse::<f64>() {
+                        Ok(number) if number.is_finite() || text.ends_with("inf") => visitor.visit_f64(number),
+                        _ => Err(CodecError::Other(format!("{text} is beyond what can be calculated with"))),
+                    }
                 }
             }
             Dynamic::List(items) => visitor.visit_seq(SeqDeserializer::new(items.iter().map(From))),
@@ -162,7 +166,7 @@ impl serde::Serializer for To {
         self.serialize_i64(value.into())
     }
     fn serialize_i64(self, value: i64) -> Result<Dynamic, CodecError> {
-        Ok(Dynamic::Number(Number(value.to_string())))
+        Ok(Dynamic::Number(value.into()))
     }
     fn serialize_u8(self, value: u8) -> Result<Dynamic, CodecError> {
         self.serialize_u64(value.into())
@@ -174,19 +178,21 @@ impl serde::Serializer for To {
         self.serialize_u64(value.into())
     }
     fn serialize_u64(self, value: u64) -> Result<Dynamic, CodecError> {
-        Ok(Dynamic::Number(Number(value.to_string())))
+        Ok(Dynamic::Number(value.into()))
     }
     fn serialize_f32(self, value: f32) -> Result<Dynamic, CodecError> {
         self.serialize_f64(value.into())
     }
     fn serialize_f64(self, value: f64) -> Result<Dynamic, CodecError> {
-        Ok(Dynamic::Number(Number(value.to_string())))
+        // The shortest text that is read as this float is what a user would have written.
+        Number::parse(&value.to_string())
+            .map_or_else(|| unsupported("a number that is none"), |number| Ok(Dynamic::Number(number)))
     }
     fn serialize_char(self, value: char) -> Result<Dynamic, CodecError> {
-        Ok(Dynamic::String(value.to_string()))
+        Ok(Dynamic::text(&value.to_string()))
     }
     fn serialize_str(self, value: &str) -> Result<Dynamic, CodecError> {
-        Ok(Dynamic::String(value.to_owned()))
+        Ok(Dynamic::text(value))
     }
     fn serialize_bytes(self, _: &[u8]) -> Result<Dynamic, CodecError> {
         unsupported("bytes")

@@ -12,6 +12,8 @@ pub mod model;
 pub mod planning;
 pub mod plugin;
 pub mod resource;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod schema;
 mod served;
 mod server;
@@ -20,8 +22,8 @@ mod value;
 
 pub use checks::is_guid;
 pub use diagnostic::{Diagnostic, Diagnostics, Path, Result, Severity, Step};
-pub use dynamic::{Dynamic, Number, Refinement, Type};
-pub use json::from_json;
+pub use dynamic::{Dynamic, Number, Refinement, Type, normalised};
+pub use json::{from_json, from_json_text};
 pub use model::{configurable, forces_replacement, guid, keeps_state, write_only};
 pub use plugin::Plugin;
 pub use resource::{Context, DataSource, Model, Provider, Resource, Stored, StoredOf};

@@ -1,7 +1,7 @@
 //! From a Rust struct to a [`Schema`], by the JSON Schema that schemars derives. One definition serves schema, codec,
 //! validation and documentation, so this accepts a small subset of JSON Schema and refuses every other keyword.
 
-use super::dynamic::{Dynamic, Number, Type};
+use super::dynamic::Type;
 use super::schema::{Attribute, Check, Schema, Shape};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -235,9 +235,4 @@ fn description(node: &Map<String, Json>) -> String {
     let text = node.get("description").and_then(Json::as_str).unwrap_or_default();
     let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
     paragraphs.collect::<Vec<_>>().join("\n\n")
-}
-
-/// Integers of JSON Schema defaults have few digits: their text is canonical.
-pub(super) fn number(value: &serde_json::Number) -> Dynamic {
-    Dynamic::Number(Number(value.to_string()))
 }

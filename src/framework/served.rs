@@ -413,10 +413,8 @@ fn stored_json(schema: &Schema, version: i64, stored: &[u8]) -> Result<Dynamic> 
     if version > schema.version {
         return Err(Diagnostic::error("The state was written by a newer version of the provider").help(format!("Its schema version is {version}, this provider knows up to {}. Use at least the provider version that wrote it.", schema.version)).into());
     }
-    let text: serde_json::Value = serde_json::from_slice(stored)
-        .map_err(|why| Diagnostic::error("The stored state is not valid JSON").help(why.to_string()))?;
     // What the state lacks was added since: it is as if it had been left out of the configuration.
-    json::from_json(&schema.object_type(), &text)
+    json::from_json_text(&schema.object_type(), stored)
         .map(|stored| planning::with_defaults(schema, &stored))
         .map_err(|why| Diagnostic::error("The stored state does not fit the schema").help(why).into())
 }

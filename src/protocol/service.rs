@@ -6,7 +6,7 @@ use super::generated::tfplugin6 as wire;
 use super::generated::tfplugin6::provider_server::Provider;
 use super::msgpack;
 use crate::framework::plugin::{Apply, ImportTarget, Plan, Read};
-use crate::framework::{Diagnostic, Dynamic, Plugin, Schema, Type, panic_text};
+use crate::framework::{Diagnostic, Dynamic, Plugin, Schema, Type, from_json_text, panic_text};
 use futures_util::FutureExt;
 use std::collections::HashMap;
 use std::future::Future;
@@ -45,9 +45,9 @@ impl Service {
         };
         let answer = self.plugin.read(&request.type_name, read).await;
         Ok(wire::read_resource::Response {
-            new_state: encode(&answer.state, schema),
+            new_state: encode(&answer.state, schema)?,
             private: answer.private.into(),
-            new_identity: encode_identity(&answer.identity, identity),
+            new_identity: encode_identity(&answer.identity, identity)?,
             diagnostics: diagnostics(answer.diagnostics),
             ..Default::default()
         })
@@ -68,10 +68,10 @@ impl Service {
         };
         let answer = self.plugin.plan(&request.type_name, plan).await;
         Ok(wire::plan_resource_change::Response {
-            planned_state: encode(&answer.planned, schema),
+            planned_state: encode(&answer.planned, schema)?,
             requires_replace: answer.requires_replace.iter().map(convert::path).collect(),
             planned_private: answer.private.into(),
-            planned_identity: encode_identity(&answer.identity, identity),
+            planned_identity: encode_identity(&answer.identity, identity)?,
             diagnostics: diagnostics(answer.diagnostics),
             ..Default::default()
         })
@@ -92,9 +92,9 @@ impl Service {
         };
         let answer = self.plugin.apply(&request.type_name, apply).await;
         Ok(wire::apply_resource_change::Response {
-            new_state: encode(&answer.state, schema),
+            new_state: encode(&answer.state, schema)?,
             private: answer.private.into(),
-            new_identity: encode_identity(&answer.identity, identity),
+            new_identity: encode_identity(&answer.identity, identity)?,
             diagnostics: diagnostics(answer.diagnostics),
             ..Default::default()
         })
@@ -112,9 +112,9 @@ impl Service {
         let answer = self.plugin.import(&request.type_name, target).await;
         let imported = wire::import_resource_state::ImportedResource {
             type_name: request.type_name,
-            state: encode(&answer.state, schema),
+            state: encode(&answer.state, schema)?,
             private: answer.private.into(),
-            identity: encode_identity(&answer.identity, identity),
+            identity: encode_identity(&answer.identity, identity)?,
         };
         let imported_resources = if answer.state.is_null() { Vec::new() } else { vec![imported] };
         Ok(wire::import_resource_state::Response {
@@ -132,7 +132,7 @@ impl Service {
         let stored = stored_json(request.raw_state)?;
         let (state, found) = self.plugin.upgrade(&request.type_name, request.version, &stored).await;
         Ok(wire::upgrade_resource_state::Response {
-            upgraded_state: encode(&state, schema),
+            upgraded_state: encode(&state, schema)?,
             diagnostics: diagnostics(found),
         })
     }
@@ -145,7 +145,7 @@ impl Service {
         let stored = stored_json(request.raw_identity)?;
         let (upgraded, found) = self.plugin.upgrade_identity(&request.type_name, request.version, &stored).await;
         Ok(wire::upgrade_resource_identity::Response {
-            upgraded_identity: encode_identity(&upgraded, identity),
+            upgraded_identity: encode_identity(&upgraded, identity)?,
             diagnostics: diagnostics(found),
         })
     }
@@ -158,7 +158,7 @@ impl Service {
         let config = decode(request.config, &schema.object_type())?;
         let (state, found) = self.plugin.read_data_source(&request.type_name, config).await;
         Ok(wire::read_data_source::Response {
-            state: encode(&state, schema),
+            state: encode(&state, schema)?,
             diagnostics: diagnostics(found),
             ..Default::default()
         })
@@ -185,10 +185,7 @@ impl Service {
             .collect::<Decoded<Vec<_>>>();
         let arguments = arguments.map_err(|found| plain(found.summary))?;
         match self.plugin.call_function(&request.name, arguments) {
-            Ok(result) => Ok(wire::DynamicValue {
-                msgpack: msgpack::encode(&result, &function.returns).into(),
-                ..Default::default()
-            }),
+            Ok(result) => encode_as(&result, &function.returns).map_err(|found| plain(found.summary)),
             Err((text, function_argument)) => Err(wire::FunctionError { text, function_argument }),
         }
     }
@@ -208,9 +205,7 @@ fn decode(value: Option<wire::DynamicValue>, shape: &Type) -> Decoded<Dynamic> {
     if value.json.is_empty() {
         return Ok(Dynamic::Null);
     }
-    let json = serde_json::from_slice(&value.json)
-        .map_err(|why| Diagnostic::bug(format!("a value from the CLI is no JSON: {why}")))?;
-    crate::framework::from_json(shape, &json)
+    from_json_text(shape, &value.json)
         .map_err(|why| Diagnostic::bug(format!("a value from the CLI does not decode: {why}")))
 }
 
@@ -218,12 +213,21 @@ fn decode_identity(identity: Option<wire::ResourceIdentityData>, schema: &Schema
     decode(identity.and_then(|identity| identity.identity_data), &schema.object_type())
 }
 
-fn encode(value: &Dynamic, schema: &Schema) -> Option<wire::DynamicValue> {
-    Some(wire::DynamicValue { msgpack: msgpack::encode(value, &schema.object_type()).into(), ..Default::default() })
+fn encode(value: &Dynamic, schema: &Schema) -> Decoded<Option<wire::DynamicValue>> {
+    encode_as(value, &schema.object_type()).map(Some)
 }
 
-fn encode_identity(identity: &Dynamic, schema: &Schema) -> Option<wire::ResourceIdentityData> {
-    (!identity.is_null()).then(|| wire::ResourceIdentityData { identity_data: encode(identity, schema) })
+fn encode_as(value: &Dynamic, shape: &Type) -> Decoded<wire::DynamicValue> {
+    let msgpack = msgpack::encode(value, shape)
+        .map_err(|why| Diagnostic::bug(format!("a value for the CLI does not fit its schema: {why}")))?;
+    Ok(wire::DynamicValue { msgpack: msgpack.into(), ..Default::default() })
+}
+
+fn encode_identity(identity: &Dynamic, schema: &Schema) -> Decoded<Option<wire::ResourceIdentityData>> {
+    if identity.is_null() {
+        return Ok(None);
+    }
+    Ok(Some(wire::ResourceIdentityData { identity_data: encode(identity, schema)? }))
 }
 
 fn stored_json(raw: Option<wire::RawState>) -> Decoded<Vec<u8>> {
