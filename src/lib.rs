@@ -9,6 +9,7 @@
 pub mod catalog;
 pub mod cli;
 pub mod data_sources;
+pub mod ephemeral;
 pub mod framework;
 pub mod graph;
 pub mod protocol;

@@ -40,6 +40,10 @@ pub trait Plugin: Send + Sync + 'static {
     /// Reads a data source. The state repeats the configuration and fills in the rest.
     fn read_data_source<'a>(&'a self, type_name: &'a str, config: Dynamic)
     -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)>;
+    /// Checks an ephemeral block; unknown values are tolerated.
+    fn validate_ephemeral<'a>(&'a self, type_name: &'a str, config: Dynamic) -> BoxFuture<'a, Vec<Diagnostic>>;
+    /// Opens an ephemeral resource. The result repeats the configuration and fills in the rest; it needs neither renewing nor closing.
+    fn open_ephemeral<'a>(&'a self, type_name: &'a str, config: Dynamic) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)>;
     /// Calls a function. The error names the argument at fault, counted from 0, where one is.
     fn call_function(&self, name: &str, arguments: Vec<Dynamic>) -> Result<Dynamic, (String, Option<i64>)>;
     /// Ends running work soon: waits end at once, a write under way may finish. Calls in flight still answer.

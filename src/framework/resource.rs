@@ -1,4 +1,4 @@
-//! What a resource or data source implements, and what it is given.
+//! What a resource, data source or ephemeral resource implements, and what it is given.
 
 use super::{Diagnostic, Dynamic, Path, Result};
 use schemars::JsonSchema;
@@ -85,6 +85,22 @@ pub trait DataSource: Model {
 
     /// Fills in the computed attributes. Nothing found is an error.
     fn read(&mut self, cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send;
+    /// Rules across attributes. No network; the provider may be unconfigured.
+    fn validate(&self, _cx: &Context<Self::Services>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// An ephemeral resource: its configuration in, the same with its results out, in every phase of a run that needs it. Neither plan
+/// nor state keeps anything of it.
+pub trait EphemeralResource: Model {
+    /// Type name, such as `m365_connector_token`.
+    const NAME: &'static str;
+    /// What the provider offers.
+    type Services: Send + Sync + 'static;
+
+    /// Fills in the computed attributes, all of them. Happens while planning and again in apply, with a known configuration.
+    fn open(&mut self, cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send;
     /// Rules across attributes. No network; the provider may be unconfigured.
     fn validate(&self, _cx: &Context<Self::Services>) -> Result<()> {
         Ok(())

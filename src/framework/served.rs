@@ -6,7 +6,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, Result};
 use super::dynamic::Dynamic;
 use super::model::schema_of;
 use super::plugin::{Apply, ImportTarget, Plan, PlanAnswer, Read, ReadAnswer};
-use super::resource::{Context, DataSource, Model, Resource, Stored, StoredOf};
+use super::resource::{Context, DataSource, EphemeralResource, Model, Resource, Stored, StoredOf};
 use super::schema::Schema;
 use super::timeouts::{Operation, limit};
 use super::{checks, json, planning};
@@ -51,10 +51,11 @@ pub(super) trait Served<S>: Send + Sync {
     fn apply<'a>(&'a self, request: Apply, call: Call<S>) -> BoxFuture<'a, ReadAnswer>;
 }
 
-/// A data source as the server sees it.
+/// A data source or an ephemeral resource as the server sees it.
 pub(super) trait ServedData<S>: Send + Sync {
     fn schema(&self) -> &Schema;
     fn validate(&self, config: Dynamic, call: Call<S>) -> Vec<Diagnostic>;
+    /// Reads or opens: the configuration with what the provider fills in.
     fn read<'a>(&'a self, config: Dynamic, call: Call<S>) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)>;
 }
 
@@ -329,12 +330,57 @@ impl<D: DataSource> ServedData<D::Services> for DataAdapter<D> {
         Box::pin(async move {
             let cx = call.context(&config, limit(&config, Operation::Read));
             let result = self.read_object(&config, &cx).await;
-            let warnings = cx.finish().0;
-            match result {
-                Ok(state) => (state, warnings),
-                Err(found) => (Dynamic::Null, gather(Some(found), warnings)),
-            }
+            told(result, cx.finish().0)
         })
+    }
+}
+
+pub(super) struct EphemeralAdapter<E> {
+    schema: Schema,
+    resource: PhantomData<fn() -> E>,
+}
+
+impl<E: EphemeralResource> EphemeralAdapter<E> {
+    pub(super) fn new() -> std::result::Result<Self, String> {
+        Ok(Self { schema: schema_of::<E>()?, resource: PhantomData })
+    }
+
+    async fn open(&self, config: &Dynamic, cx: &Context<E::Services>) -> Result<Dynamic> {
+        let base = planning::with_defaults(&self.schema, config);
+        let mut resource: E = from_dynamic(&base).map_err(does_not_fit)?;
+        guarded(resource.open(cx)).await?;
+        // The CLI holds the result against the configuration as it does a plan.
+        let result = planning::overlay(&self.schema, &base, encode(&resource)?, config);
+        if result.is_wholly_known() {
+            return Ok(result);
+        }
+        Err(Diagnostic::bug(format!("{} left a value undecided", E::NAME)).into())
+    }
+}
+
+impl<E: EphemeralResource> ServedData<E::Services> for EphemeralAdapter<E> {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn validate(&self, config: Dynamic, call: Call<E::Services>) -> Vec<Diagnostic> {
+        validate::<E, _>(&self.schema, &config, call, E::validate)
+    }
+
+    fn read<'a>(&'a self, config: Dynamic, call: Call<E::Services>) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)> {
+        Box::pin(async move {
+            let cx = call.context(&config, limit(&config, Operation::Open));
+            let result = self.open(&config, &cx).await;
+            told(result, cx.finish().0)
+        })
+    }
+}
+
+/// What there is, or why not, with the warnings of the way.
+fn told(result: Result<Dynamic>, warnings: Vec<Diagnostic>) -> (Dynamic, Vec<Diagnostic>) {
+    match result {
+        Ok(value) => (value, warnings),
+        Err(found) => (Dynamic::Null, gather(Some(found), warnings)),
     }
 }
 

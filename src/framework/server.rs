@@ -6,9 +6,9 @@ use super::dynamic::Dynamic;
 use super::model::schema_of;
 use super::planning;
 use super::plugin::{Apply, ImportTarget, Plan, PlanAnswer, Plugin, Read, ReadAnswer};
-use super::resource::{DataSource, Provider, Resource};
+use super::resource::{DataSource, EphemeralResource, Provider, Resource};
 use super::schema::{Schema, Schemas};
-use super::served::{Adapter, Call, DataAdapter, Served, ServedData, validate};
+use super::served::{Adapter, Call, DataAdapter, EphemeralAdapter, Served, ServedData, validate};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,12 +18,18 @@ use tokio_util::sync::CancellationToken;
 pub struct Registry<S> {
     resources: BTreeMap<&'static str, Box<dyn Served<S>>>,
     data_sources: BTreeMap<&'static str, Box<dyn ServedData<S>>>,
+    ephemeral_resources: BTreeMap<&'static str, Box<dyn ServedData<S>>>,
     faults: Vec<String>,
 }
 
 impl<S: Send + Sync + 'static> Default for Registry<S> {
     fn default() -> Self {
-        Self { resources: BTreeMap::new(), data_sources: BTreeMap::new(), faults: Vec::new() }
+        Self {
+            resources: BTreeMap::new(),
+            data_sources: BTreeMap::new(),
+            ephemeral_resources: BTreeMap::new(),
+            faults: Vec::new(),
+        }
     }
 }
 
@@ -46,6 +52,18 @@ impl<S: Send + Sync + 'static> Registry<S> {
         match DataAdapter::<D>::new() {
             Ok(adapter) => {
                 self.data_sources.insert(D::NAME, Box::new(adapter));
+            }
+            Err(why) => self.faults.push(why),
+        }
+        self
+    }
+
+    /// With one more ephemeral resource.
+    #[must_use]
+    pub fn ephemeral<E: EphemeralResource<Services = S>>(mut self) -> Self {
+        match EphemeralAdapter::<E>::new() {
+            Ok(adapter) => {
+                self.ephemeral_resources.insert(E::NAME, Box::new(adapter));
             }
             Err(why) => self.faults.push(why),
         }
@@ -77,11 +95,8 @@ impl<P: Provider> Server<P> {
                 .iter()
                 .map(|(name, one)| ((*name).to_owned(), (one.schema().clone(), one.identity().clone())))
                 .collect(),
-            data_sources: registry
-                .data_sources
-                .iter()
-                .map(|(name, one)| ((*name).to_owned(), one.schema().clone()))
-                .collect(),
+            data_sources: schemas_of(&registry.data_sources),
+            ephemeral_resources: schemas_of(&registry.ephemeral_resources),
             functions: BTreeMap::new(),
         };
         let run = RwLock::new(Call { services: None, cancelled: CancellationToken::new() });
@@ -103,6 +118,10 @@ impl<P: Provider> Server<P> {
             Call { services: Some(services), cancelled: CancellationToken::new() };
         Ok(())
     }
+}
+
+fn schemas_of<S>(served: &BTreeMap<&'static str, Box<dyn ServedData<S>>>) -> BTreeMap<String, Schema> {
+    served.iter().map(|(name, one)| ((*name).to_owned(), one.schema().clone())).collect()
 }
 
 fn no_such(kind: &str, name: &str) -> Diagnostic {
@@ -226,6 +245,22 @@ impl<P: Provider> Plugin for Server<P> {
         }
     }
 
+    fn validate_ephemeral<'a>(&'a self, type_name: &'a str, config: Dynamic) -> BoxFuture<'a, Vec<Diagnostic>> {
+        Box::pin(async move {
+            match self.registry.ephemeral_resources.get(type_name) {
+                Some(one) => one.validate(config, self.call()),
+                None => vec![no_such("ephemeral resource", type_name)],
+            }
+        })
+    }
+
+    fn open_ephemeral<'a>(&'a self, type_name: &'a str, config: Dynamic) -> BoxFuture<'a, (Dynamic, Vec<Diagnostic>)> {
+        match self.registry.ephemeral_resources.get(type_name) {
+            Some(one) => one.read(config, self.call()),
+            None => Box::pin(async move { (Dynamic::Null, vec![no_such("ephemeral resource", type_name)]) }),
+        }
+    }
+
     fn call_function(&self, name: &str, _: Vec<Dynamic>) -> Result<Dynamic, (String, Option<i64>)> {
         Err((format!("This provider has no function `{name}`."), None))
     }
@@ -237,7 +272,7 @@ impl<P: Provider> Plugin for Server<P> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Computed, Context, Result, StoredOf};
+    use super::super::{Computed, Context, Result, StoredOf, Value};
     use super::*;
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
@@ -285,6 +320,80 @@ mod tests {
         async fn delete(_: StoredOf<Self>, _: &Context<()>) -> Result<()> {
             Ok(())
         }
+    }
+
+    /// An ephemeral resource that can fail in every way.
+    #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+    struct Fleeting {
+        /// What to do.
+        wish: Value<String>,
+        /// Kept as it is.
+        note: Option<String>,
+        /// Result.
+        answer: Computed<String>,
+    }
+
+    impl EphemeralResource for Fleeting {
+        const NAME: &'static str = "m365_fleeting";
+        type Services = ();
+
+        async fn open(&mut self, _: &Context<()>) -> Result<()> {
+            match self.wish.get()?.as_str() {
+                "panic" => panic!("fell over"),
+                "forget" => self.answer = Computed::Unknown,
+                "meddle" => self.note = Some("meddled".to_owned()),
+                "refuse" => return Err(Diagnostic::error("Refused").into()),
+                wish => self.answer = wish.to_owned().into(),
+            }
+            Ok(())
+        }
+
+        fn validate(&self, _: &Context<()>) -> Result<()> {
+            match self.wish.known() {
+                Some(wish) if wish == "never" => Err(Diagnostic::error("Never").at("wish").into()),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    fn fleeting(wish: Dynamic, note: Dynamic, answer: Dynamic) -> Dynamic {
+        Dynamic::Map(
+            [("wish", wish), ("note", note), ("answer", answer)].map(|(key, value)| (key.to_owned(), value)).into(),
+        )
+    }
+
+    #[tokio::test]
+    async fn an_ephemeral_result_repeats_the_configuration_and_is_wholly_known() {
+        let server = Server::new(Nothing, Registry::default().ephemeral::<Fleeting>());
+        let open = async |wish: &str, note: Dynamic| {
+            let config = fleeting(wish.into(), note, Dynamic::Null);
+            let (result, found) = server.open_ephemeral(Fleeting::NAME, config.clone()).await;
+            let schema = &server.schemas().ephemeral_resources[Fleeting::NAME];
+            if found.is_empty() {
+                assert_eq!(planning::plan_faults(schema, &Dynamic::Null, &config, &result), Vec::<String>::new());
+            }
+            (result, found.into_iter().map(|found| found.summary).collect::<Vec<_>>())
+        };
+        let note = || Dynamic::from("n");
+        assert_eq!(open("x", note()).await, (fleeting("x".into(), note(), "x".into()), vec![]));
+        assert_eq!(open("meddle", note()).await.0, fleeting("meddle".into(), note(), Dynamic::Null));
+        assert_eq!(open("refuse", note()).await, (Dynamic::Null, vec!["Refused".to_owned()]));
+        let bug = |what: &str| (Dynamic::Null, vec![format!("Bug in the m365 provider: {what}")]);
+        assert_eq!(open("panic", note()).await, bug("fell over"));
+        assert_eq!(open("forget", note()).await, bug("m365_fleeting left a value undecided"));
+    }
+
+    #[tokio::test]
+    async fn an_ephemeral_block_is_checked_also_where_it_is_unknown() {
+        let server = Server::new(Nothing, Registry::default().ephemeral::<Fleeting>());
+        let check = async |wish| {
+            server.validate_ephemeral(Fleeting::NAME, fleeting(wish, Dynamic::unknown(), Dynamic::Null)).await
+        };
+        assert_eq!(check(Dynamic::unknown()).await, Vec::new());
+        let known = fleeting("never".into(), Dynamic::Null, Dynamic::Null);
+        let found = server.validate_ephemeral(Fleeting::NAME, known).await;
+        assert_eq!((found[0].summary.as_str(), found[0].path.clone()), ("Never", Some("wish".into())));
+        assert_eq!(server.validate_ephemeral("m365_x", Dynamic::Null).await.len(), 1);
     }
 
     struct Nothing;

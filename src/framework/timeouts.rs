@@ -31,6 +31,14 @@ pub struct ReadTimeout {
     pub read: Option<String>,
 }
 
+/// How long opening an ephemeral resource may take, retries and waiting included.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OpenTimeout {
+    /// Limit for opening, such as `"2m"`. Default `"1m"`.
+    #[schemars(regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
+    pub open: Option<String>,
+}
+
 /// An operation that has a limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -38,6 +46,8 @@ pub enum Operation {
     Create,
     /// Observe; also planning and validating.
     Read,
+    /// Open an ephemeral resource.
+    Open,
     /// Change.
     Update,
     /// Remove.
@@ -49,6 +59,7 @@ impl Operation {
         match self {
             Self::Create => ("create", Duration::from_secs(20 * 60)),
             Self::Read => ("read", Duration::from_secs(5 * 60)),
+            Self::Open => ("open", Duration::from_secs(60)),
             Self::Update => ("update", Duration::from_secs(20 * 60)),
             Self::Delete => ("delete", Duration::from_secs(20 * 60)),
         }

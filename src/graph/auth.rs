@@ -218,6 +218,8 @@ pub struct Claims {
     pub appid: Option<String>,
     /// Application permissions.
     pub roles: Option<Vec<String>>,
+    /// When it runs out, in seconds since 1970, by the login service's clock.
+    pub exp: Option<i64>,
 }
 
 impl Claims {

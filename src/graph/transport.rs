@@ -51,6 +51,8 @@ struct Shared {
     http: Client,
     options: Options,
     source: Arc<dyn TokenSource>,
+    /// Which API tokens are for.
+    scope: String,
     tokens: TokenCache,
     in_flight: Semaphore,
     /// Server's clock minus ours, in seconds, from the last `Date`.
@@ -91,12 +93,19 @@ enum Failure {
 impl Graph {
     /// No network.
     pub fn new(options: Options, source: Arc<dyn TokenSource>) -> Result<Self, GraphError> {
+        let scope = format!("{}/.default", options.endpoints.graph);
+        Self::with_scope(options, source, scope)
+    }
+
+    /// Signs in to another API, for its token's claims: Graph itself would refuse such a token.
+    pub fn with_scope(options: Options, source: Arc<dyn TokenSource>, scope: String) -> Result<Self, GraphError> {
         options.endpoints.check().map_err(|why| GraphError::Setup(why.to_string()))?;
         let http = client(&options)?;
         let shared = Shared {
             http,
             options,
             source,
+            scope,
             tokens: TokenCache::default(),
             in_flight: Semaphore::new(IN_FLIGHT),
             offset: AtomicI64::new(0),
@@ -279,12 +288,11 @@ impl Graph {
 
     async fn token(&self, tried: &str, rejected: Option<&SecretString>) -> Result<SecretString, GraphError> {
         let options = &self.shared.options;
-        let scope = format!("{}/.default", options.endpoints.graph);
         let request = TokenRequest {
             http: &self.shared.http,
             login: &options.endpoints.login,
             tenant: &options.tenant,
-            scope: &scope,
+            scope: &self.shared.scope,
         };
         let mut attempt = 0;
         loop {

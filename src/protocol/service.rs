@@ -36,6 +36,24 @@ impl Service {
         self.plugin.schemas().data_sources.get(name).ok_or_else(|| unknown_name("data source", name))
     }
 
+    fn ephemeral(&self, name: &str) -> Decoded<&Schema> {
+        self.plugin.schemas().ephemeral_resources.get(name).ok_or_else(|| unknown_name("ephemeral resource", name))
+    }
+
+    async fn answer_open(
+        &self,
+        request: wire::open_ephemeral_resource::Request,
+    ) -> Decoded<wire::open_ephemeral_resource::Response> {
+        let schema = self.ephemeral(&request.type_name)?;
+        let config = decode(request.config, &schema.object_type())?;
+        let (result, found) = self.plugin.open_ephemeral(&request.type_name, config).await;
+        Ok(wire::open_ephemeral_resource::Response {
+            result: encode(&result, schema)?,
+            diagnostics: diagnostics(found),
+            ..Default::default()
+        })
+    }
+
     async fn answer_read(&self, request: wire::read_resource::Request) -> Decoded<wire::read_resource::Response> {
         let (schema, identity) = self.resource(&request.type_name)?;
         let read = Read {
@@ -300,7 +318,7 @@ type NoStream<T> = tokio_stream::Empty<Result<T, Status>>;
 #[async_trait]
 impl Provider for Service {
     async fn get_metadata(&self, _: Request<wire::get_metadata::Request>) -> Answer<wire::get_metadata::Response> {
-        use wire::get_metadata::{DataSourceMetadata, FunctionMetadata, ResourceMetadata};
+        use wire::get_metadata::{DataSourceMetadata, EphemeralMetadata, FunctionMetadata, ResourceMetadata};
         let schemas = self.plugin.schemas();
         Ok(Response::new(wire::get_metadata::Response {
             server_capabilities: Some(capabilities()),
@@ -309,6 +327,11 @@ impl Provider for Service {
                 .data_sources
                 .keys()
                 .map(|name| DataSourceMetadata { type_name: name.clone() })
+                .collect(),
+            ephemeral_resources: schemas
+                .ephemeral_resources
+                .keys()
+                .map(|name| EphemeralMetadata { type_name: name.clone() })
                 .collect(),
             functions: schemas.functions.keys().map(|name| FunctionMetadata { name: name.clone() }).collect(),
             ..Default::default()
@@ -329,6 +352,11 @@ impl Provider for Service {
                 .collect(),
             data_source_schemas: schemas
                 .data_sources
+                .iter()
+                .map(|(name, schema)| (name.clone(), convert::schema(schema)))
+                .collect(),
+            ephemeral_resource_schemas: schemas
+                .ephemeral_resources
                 .iter()
                 .map(|(name, schema)| (name.clone(), convert::schema(schema)))
                 .collect(),
@@ -487,28 +515,35 @@ impl Provider for Service {
         &self,
         request: Request<wire::validate_ephemeral_resource_config::Request>,
     ) -> Answer<wire::validate_ephemeral_resource_config::Response> {
-        refused("ephemeral resource", &request.into_inner().type_name)
+        let request = request.into_inner();
+        safe(async {
+            let config = decode(request.config, &self.ephemeral(&request.type_name)?.object_type())?;
+            Ok(Told::told(self.plugin.validate_ephemeral(&request.type_name, config).await))
+        })
+        .await
     }
 
     async fn open_ephemeral_resource(
         &self,
         request: Request<wire::open_ephemeral_resource::Request>,
     ) -> Answer<wire::open_ephemeral_resource::Response> {
-        refused("ephemeral resource", &request.into_inner().type_name)
+        safe(self.answer_open(request.into_inner())).await
     }
 
+    /// Nothing asks for it: no result of ours runs out while the CLI needs it.
     async fn renew_ephemeral_resource(
         &self,
         request: Request<wire::renew_ephemeral_resource::Request>,
     ) -> Answer<wire::renew_ephemeral_resource::Response> {
-        refused("ephemeral resource", &request.into_inner().type_name)
+        safe(async { self.ephemeral(&request.into_inner().type_name).map(|_| Default::default()) }).await
     }
 
+    /// Nothing is left behind that would have to be closed.
     async fn close_ephemeral_resource(
         &self,
         request: Request<wire::close_ephemeral_resource::Request>,
     ) -> Answer<wire::close_ephemeral_resource::Response> {
-        refused("ephemeral resource", &request.into_inner().type_name)
+        safe(async { self.ephemeral(&request.into_inner().type_name).map(|_| Default::default()) }).await
     }
 
     async fn generate_resource_config(

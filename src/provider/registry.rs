@@ -4,6 +4,7 @@ use super::services::Services;
 use crate::data_sources::{
     ApiPermissions, ClientConfig, ConnectorAppSource, ConnectorProfile, ConnectorProfiles, Tenant,
 };
+use crate::ephemeral::ConnectorToken;
 use crate::framework::Registry;
 use crate::resources::{AdminConsent, ConnectorApp, ConnectorPermissionSet};
 
@@ -19,6 +20,7 @@ pub fn registry() -> Registry<Services> {
         .data_source::<ConnectorProfile>()
         .data_source::<ConnectorProfiles>()
         .data_source::<Tenant>()
+        .ephemeral::<ConnectorToken>()
 }
 
 #[cfg(test)]

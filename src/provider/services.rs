@@ -5,7 +5,7 @@ use super::config::{Environment, Settings};
 use super::run::Run;
 use crate::catalog::{Catalog, CatalogError, ProfileVersion};
 use crate::framework::{Context, Diagnostic, Diagnostics, Result, is_guid};
-use crate::graph::{ClientSecret, Graph, Limits, Options};
+use crate::graph::{ClientSecret, Graph, Limits, Options, TokenSource};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedMutexGuard;
@@ -56,7 +56,8 @@ impl Services {
         matches!(self.settings.environment, Environment::Public | Environment::Sandbox)
     }
 
-    fn client(&self, tenant: Option<&str>) -> Result<Graph> {
+    /// The tenant to work in. Fails while the provider block is not wholly known.
+    fn tenant<'a>(&'a self, tenant: Option<&'a str>) -> Result<&'a str> {
         if !self.settings.unknown.is_empty() {
             let names = self.settings.unknown.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             return Err(Diagnostic::error("The provider's configuration is not known yet")
@@ -66,12 +67,16 @@ impl Services {
                 ))
                 .into());
         }
-        let Some(tenant) = tenant.or(self.settings.tenant.as_deref()) else {
-            return Err(Diagnostic::error("No tenant is given")
+        tenant.or(self.settings.tenant.as_deref()).ok_or_else(|| {
+            Diagnostic::error("No tenant is given")
                 .at("tenant_id")
                 .help("Set `tenant_id` in the provider block, or the variable `M365_TENANT_ID`.")
-                .into());
-        };
+                .into()
+        })
+    }
+
+    fn client(&self, tenant: Option<&str>) -> Result<Graph> {
+        let tenant = self.tenant(tenant)?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(tenant) {
             return Ok(client.clone());
@@ -90,16 +95,19 @@ impl Services {
                 )
                 .into());
         };
-        let options = Options {
+        let source = ClientSecret::new(client_id.clone(), secret.clone().into_inner());
+        Ok(Graph::new(self.options(tenant), Arc::new(source))?)
+    }
+
+    fn options(&self, tenant: &str) -> Options {
+        Options {
             tenant: tenant.to_owned(),
             endpoints: self.settings.endpoints.clone(),
             ca_certificate: self.settings.ca_certificate.clone(),
             max_retries: self.settings.max_retries,
             request_timeout: self.settings.request_timeout,
             user_agent: format!("terraform-provider-m365/{}", env!("CARGO_PKG_VERSION")),
-        };
-        let source = ClientSecret::new(client_id.clone(), secret.clone().into_inner());
-        Ok(Graph::new(options, Arc::new(source))?)
+        }
     }
 }
 
@@ -120,6 +128,13 @@ impl Context<Services> {
     pub fn graph(&self, tenant: Option<&str>) -> Result<Graph> {
         let limits = Limits { deadline: self.deadline, cancelled: self.cancelled.clone() };
         Ok(self.services()?.client(tenant)?.within(limits))
+    }
+
+    /// Signs in as somebody else in `tenant`, or in the provider's own where none is given, to the API of `scope`.
+    pub fn graph_as(&self, source: Arc<dyn TokenSource>, tenant: Option<&str>, scope: String) -> Result<Graph> {
+        let services = self.services()?;
+        let limits = Limits { deadline: self.deadline, cancelled: self.cancelled.clone() };
+        Ok(Graph::with_scope(services.options(services.tenant(tenant)?), source, scope)?.within(limits))
     }
 
     /// Graph, for a look-up while planning: `None` where the tenant cannot be reached yet, and while applying, where what a plan could

@@ -1,0 +1,183 @@
+//! `m365_connector_token`: signs in as the connector, so that a pipeline sees whether the vendor will get in, and with which roles.
+
+use crate::catalog::LookupError;
+use crate::framework::{
+    Computed, Diagnostic, EphemeralResource, OpenTimeout, Result, Secret, Value, configurable, guid, is_guid,
+};
+use crate::graph::{AuthError, ClientSecret, Graph, GraphError, TokenSource};
+use crate::provider::{Cx, Services};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// First wait before a refused sign-in is tried again, doubled up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Refusals that a credential, an application or a consent also gets while Entra still replicates it: unknown secret, application,
+/// service principal, certificate, federated credential. Source: Microsoft's list of AADSTS error codes.
+const PERHAPS_TOO_NEW: &[u32] = &[7_000_215, 700_016, 7_000_229, 700_027, 70_021, 700_213];
+
+/// Signs in as a connector, with the credential that its vendor gets, and shows the permissions that are really in its token. Fails
+/// where the sign-in is refused, so that a pipeline stops before the vendor does. Neither the credential nor the token is in plan or
+/// state; the token is given to nobody. Needs Terraform 1.10 or OpenTofu 1.11.
+///
+/// A credential that was made a moment ago may be refused for a while, so a refusal that may mean this is tried again until the limit
+/// `timeouts.open` is reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectorToken {
+    /// Tenant (GUID) to sign in to. Default: the provider's.
+    #[schemars(transform = configurable, transform = guid)]
+    pub tenant_id: Computed<String>,
+    /// How long opening may take.
+    pub timeouts: Option<OpenTimeout>,
+    /// Client id of the connector's application.
+    #[schemars(transform = guid)]
+    pub client_id: Value<String>,
+    /// Its client secret: the value, not the id.
+    pub client_secret: Option<Value<Secret>>,
+    /// API whose token is asked for: a short name of the catalogue, or the API's client id. A token carries one API's roles.
+    #[serde(default = "microsoft_graph")]
+    pub api: Value<String>,
+    /// When the token runs out, by the login service's clock, such as `2026-01-31T12:00:00Z`. Null where the token cannot be read.
+    pub expires_on: Computed<String>,
+    /// Application permissions of the API that are in the token, such as `AuditLog.Read.All`. Null where the token cannot be read.
+    pub roles: Computed<BTreeSet<String>>,
+}
+
+fn microsoft_graph() -> Value<String> {
+    "microsoft_graph".to_owned().into()
+}
+
+/// The one credential that is configured.
+struct Credential {
+    attribute: &'static str,
+    source: Arc<dyn TokenSource>,
+}
+
+impl EphemeralResource for ConnectorToken {
+    const NAME: &'static str = "m365_connector_token";
+    type Services = Services;
+
+    async fn open(&mut self, cx: &Cx) -> Result<()> {
+        let api = self.app_id(cx)?;
+        let credential = self.credential()?;
+        let graph = cx.graph_as(
+            credential.source.clone(),
+            self.tenant_id.known().map(String::as_str),
+            format!("{api}/.default"),
+        )?;
+        let claims = match signed_in(&graph, cx).await {
+            Ok(claims) => claims,
+            Err(Refused { why: GraphError::Auth(AuthError::Rejected { code, text }), tries }) => {
+                return Err(self.refused(credential.attribute, code, &text, tries).into());
+            }
+            Err(Refused { why, .. }) => return Err(why.into()),
+        };
+        if claims.exp.is_none() {
+            cx.warn(Diagnostic::warning("The connector's token cannot be read").help(
+                "The sign-in succeeded, but the API's tokens are encrypted for it alone: `roles` and `expires_on` are null.",
+            ));
+        }
+        // A token without roles has no such claim.
+        self.roles = claims.exp.map(|_| claims.roles.into_iter().flatten().collect()).into();
+        self.expires_on =
+            claims.exp.and_then(|exp| jiff::Timestamp::from_second(exp).ok()).map(|end| end.to_string()).into();
+        if self.tenant_id.known().is_none() {
+            self.tenant_id = claims.tid.map(|tenant| tenant.to_lowercase()).into();
+        }
+        Ok(())
+    }
+
+    fn validate(&self, cx: &Cx) -> Result<()> {
+        if self.client_secret.is_none() {
+            return Err(Diagnostic::error("No credential is given")
+                .help("Set `client_secret` to what the vendor signs in with.")
+                .into());
+        }
+        if cx.catalog_is_complete() && self.api.known().is_some() {
+            self.app_id(cx)?;
+        }
+        Ok(())
+    }
+}
+
+impl ConnectorToken {
+    /// Client id of the API. Entra takes it for the name of a resource too, in every cloud; Azure Databricks' documentation of service
+    /// principal tokens signs in like this.
+    fn app_id(&self, cx: &Cx) -> Result<String> {
+        let name = self.api.get()?;
+        match cx.catalog().api(name) {
+            Some(api) => Ok(api.app_id.clone()),
+            None if is_guid(name) => Ok(name.to_lowercase()),
+            None => Err(Diagnostic::error(format!("There is no API \"{name}\""))
+                .at("api")
+                .help(LookupError::no_such_api(cx.catalog(), name).to_string())
+                .help("An API outside the catalogue is named by its client id.")
+                .into()),
+        }
+    }
+
+    fn credential(&self) -> Result<Credential> {
+        let client_id = self.client_id.get()?.to_lowercase();
+        if let Some(secret) = &self.client_secret {
+            let source = ClientSecret::new(client_id, secret.get()?.clone().into_inner());
+            return Ok(Credential { attribute: "client_secret", source: Arc::new(source) });
+        }
+        Err(Diagnostic::error("No credential is given").into())
+    }
+
+    fn refused(&self, credential: &'static str, code: u32, text: &str, tries: u32) -> Diagnostic {
+        let (name, api) =
+            (self.client_id.known().map_or("", String::as_str), self.api.known().map_or("", String::as_str));
+        let attribute = match code {
+            700_016 | 7_000_229 => "client_id",
+            90_002 => "tenant_id",
+            500_011 => "api",
+            _ => credential,
+        };
+        let found = Diagnostic::error(format!("The connector {name} cannot sign in"))
+            .at(attribute)
+            .help(AuthError::Rejected { code, text: text.to_owned() }.to_string());
+        if code == 500_011 {
+            return found.help(format!("The tenant has no service principal of the API {api}: its product brings it."));
+        }
+        if !PERHAPS_TOO_NEW.contains(&code) {
+            return found;
+        }
+        found.help(format!(
+            "It was tried {} within the limit `timeouts.open`. What was made a moment ago may take some minutes until it is known everywhere; \
+             otherwise it has been removed, or was never this application's.",
+            if tries == 1 { "once".to_owned() } else { format!("{tries} times") }
+        ))
+    }
+}
+
+struct Refused {
+    why: GraphError,
+    tries: u32,
+}
+
+/// What the token says, once Entra gives one or refuses for good.
+async fn signed_in(graph: &Graph, cx: &Cx) -> std::result::Result<crate::graph::Claims, Refused> {
+    let (mut tries, mut wait) = (1, FIRST_WAIT);
+    loop {
+        let why = match graph.token_claims().await {
+            Ok(claims) => return Ok(claims),
+            Err(why) => why,
+        };
+        let may_pass =
+            matches!(&why, GraphError::Auth(AuthError::Rejected { code, .. }) if PERHAPS_TOO_NEW.contains(code));
+        if !may_pass || Instant::now() + wait >= cx.deadline {
+            return Err(Refused { why, tries });
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = cx.cancelled.cancelled() => return Err(Refused { why: GraphError::Cancelled, tries }),
+        }
+        tries += 1;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
