@@ -2,33 +2,41 @@
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
 
-/// Variable with the CLI to use: a name or a path.
+/// Variable with the CLIs to use: names or paths, separated as in `PATH`.
 pub const OVERRIDE: &str = "M365_CLI";
 
-/// Every CLI on this machine, or just the one that `M365_CLI` names. Fails with how to get one.
+/// Every CLI on this machine, or those that `M365_CLI` names. Fails with how to get one, and on a name that is not there.
 pub fn find() -> Result<Vec<PathBuf>> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let names = set(OVERRIDE).map_or_else(|| vec!["tofu".to_owned(), "terraform".to_owned()], |name| vec![name]);
-    let folders: Vec<PathBuf> = set("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
-    let located = |name: &String| {
-        let here = PathBuf::from(name);
-        let candidates = if here.components().count() > 1 {
-            vec![here]
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let list = |value: &OsStr| std::env::split_paths(value).collect::<Vec<_>>();
+    locate(set(OVERRIDE).as_deref().map(list), &set("PATH").as_deref().map(list).unwrap_or_default())
+}
+
+fn locate(named: Option<Vec<PathBuf>>, folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let located = |name: &Path| {
+        let candidates = if name.components().count() > 1 {
+            vec![name.to_owned()]
         } else {
             folders.iter().map(|folder| folder.join(name)).collect()
         };
         candidates.into_iter().find(|path| path.is_file()).and_then(|path| path.canonicalize().ok())
     };
-    let found: Vec<_> = names.iter().filter_map(located).collect();
+    if let Some(named) = named {
+        let all = named.iter().map(|name| {
+            located(name).with_context(|| format!("{OVERRIDE} names `{}`, which is not on this machine", name.display()))
+        });
+        return all.collect();
+    }
+    let found: Vec<_> = ["tofu", "terraform"].iter().filter_map(|name| located(Path::new(name))).collect();
     if found.is_empty() {
         bail!(
-            "neither `tofu` nor `terraform` is on this machine ({} was looked for). Install OpenTofu (https://opentofu.org/docs/intro/install) or \
-             Terraform, or set {OVERRIDE} to the path of one.",
-            names.join(", ")
+            "neither `tofu` nor `terraform` is on this machine. Install OpenTofu (https://opentofu.org/docs/intro/install) or Terraform, \
+             or set {OVERRIDE} to the path of one."
         );
     }
     Ok(found)
@@ -124,5 +132,41 @@ impl Workspace {
     /// Name and version of the CLI.
     pub async fn version(&self) -> Result<String> {
         Ok(self.run(&["version"]).await?.expect(0)?.lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder_with(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        names.iter().for_each(|name| std::fs::write(folder.path().join(name), "").unwrap());
+        folder
+    }
+
+    #[test]
+    fn every_cli_on_the_path_is_found() {
+        let folder = folder_with(&["terraform", "tofu"]);
+        let found = locate(None, &[folder.path().to_owned()]).unwrap();
+        let names: Vec<_> = found.iter().filter_map(|path| path.file_name()).collect();
+        assert_eq!(names, ["tofu", "terraform"]);
+    }
+
+    #[test]
+    fn several_named_ones_are_all_used_in_their_order() {
+        let folder = folder_with(&["terraform", "terraform-1.15"]);
+        let named = vec![folder.path().join("terraform-1.15"), "terraform".into()];
+        let found = locate(Some(named), &[folder.path().to_owned()]).unwrap();
+        let names: Vec<_> = found.iter().filter_map(|path| path.file_name()).collect();
+        assert_eq!(names, ["terraform-1.15", "terraform"]);
+    }
+
+    #[test]
+    fn a_named_one_that_is_not_there_is_an_error_and_not_left_out() {
+        let folder = folder_with(&["terraform"]);
+        let named = vec!["terraform".into(), "tofu".into()];
+        let why = locate(Some(named), &[folder.path().to_owned()]).unwrap_err();
+        assert_eq!(why.to_string(), "M365_CLI names `tofu`, which is not on this machine");
     }
 }

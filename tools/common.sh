@@ -1,0 +1,17 @@
+# Sourced by the scripts beside it. What they install goes below target/tools, which git ignores and `cargo clean` removes;
+# nothing is kept outside the clone.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tools=$root/target/tools
+mkdir -p "$tools/bin"
+
+# python_with FOLDER PACKAGE...: a virtual environment with just these packages from PyPI. Made once per list of packages.
+python_with() {
+  local folder=$1
+  shift
+  if [[ $(cat "$folder/packages" 2>/dev/null) != "$*" ]]; then
+    rm -rf "$folder"
+    python3 -m venv "$folder" >&2 || { echo "Python 3.11 or newer with its venv module is needed (Debian: apt-get install python3-venv)." >&2; return 1; }
+    "$folder/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check "$@" >&2
+    echo "$*" >"$folder/packages"
+  fi
+}
