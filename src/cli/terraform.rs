@@ -28,7 +28,8 @@ fn locate(named: Option<Vec<PathBuf>>, folders: &[PathBuf]) -> Result<Vec<PathBu
     };
     if let Some(named) = named {
         let all = named.iter().map(|name| {
-            located(name).with_context(|| format!("{OVERRIDE} names `{}`, which is not on this machine", name.display()))
+            located(name)
+                .with_context(|| format!("{OVERRIDE} names `{}`, which is not on this machine", name.display()))
         });
         return all.collect();
     }
