@@ -71,7 +71,7 @@ impl EphemeralResource for ConnectorToken {
         )?;
         let claims = match signed_in(&graph, cx).await {
             Ok(claims) => claims,
-            Err(Refused { why: GraphError::Auth(AuthError::Rejected { code, text }), tries }) => {
+            Err(Refused { why: GraphError::Auth { why: AuthError::Rejected { code, text }, .. }, tries }) => {
                 return Err(self.refused(credential.attribute, code, &text, tries).into());
             }
             Err(Refused { why, .. }) => return Err(why.into()),
@@ -168,8 +168,7 @@ async fn signed_in(graph: &Graph, cx: &Cx) -> std::result::Result<crate::graph::
             Ok(claims) => return Ok(claims),
             Err(why) => why,
         };
-        let may_pass =
-            matches!(&why, GraphError::Auth(AuthError::Rejected { code, .. }) if PERHAPS_TOO_NEW.contains(code));
+        let may_pass = matches!(&why, GraphError::Auth { why: AuthError::Rejected { code, .. }, .. } if PERHAPS_TOO_NEW.contains(code));
         if !may_pass || Instant::now() + wait >= cx.deadline {
             return Err(Refused { why, tries });
         }

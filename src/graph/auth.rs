@@ -76,7 +76,7 @@ fn advice(code: u32) -> &'static str {
         }
         7_000_222 => " The client secret has expired: make a new one.",
         7_000_218 => " The application has to prove who it is: give a client secret, a certificate or an OIDC token.",
-        700_016 => {
+        700_016 | 7_000_229 => {
             " Check `client_id` and `tenant_id`: the application is not known in this tenant, or nobody has consented to it there."
         }
         7_000_112 => " The application is disabled in this tenant: enable its sign-in, or use another one.",

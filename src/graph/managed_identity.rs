@@ -169,7 +169,8 @@ fn reason(body: &[u8]) -> String {
     struct Refusal {
         #[serde(default)]
         error: String,
-        #[serde(default)]
+        /// App Service's has another name.
+        #[serde(default, alias = "message")]
         error_description: String,
     }
     let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The provider block: what it may say, where the environment fills gaps, and what becomes of it.
 
+use super::credentials::{Given, Method};
 use crate::framework::timeouts::duration;
 use crate::framework::{Diagnostic, Diagnostics, Path, Result, Secret, Step, Value, is_guid};
 use crate::graph::Endpoints;
@@ -19,6 +20,40 @@ pub struct ProviderConfig {
     /// Client secret of the provider's own application. Environment: `M365_CLIENT_SECRET`, `ARM_CLIENT_SECRET`,
     /// `AZURE_CLIENT_SECRET`.
     pub client_secret: Option<Value<Secret>>,
+    /// File with the client secret's value. Environment: `M365_CLIENT_SECRET_FILE_PATH`, `ARM_CLIENT_SECRET_FILE_PATH`,
+    /// `AZURE_CLIENT_SECRET_FILE_PATH`.
+    pub client_secret_file_path: Option<Value<String>>,
+    /// Certificate of the provider's own application with its private key (RSA): PEM text, or a PFX file in base64. Environment:
+    /// `M365_CLIENT_CERTIFICATE`, `ARM_CLIENT_CERTIFICATE`, `AZURE_CLIENT_CERTIFICATE`.
+    pub client_certificate: Option<Value<Secret>>,
+    /// File with that certificate, PEM or PFX. Environment: `M365_CLIENT_CERTIFICATE_PATH`, `ARM_CLIENT_CERTIFICATE_PATH`,
+    /// `AZURE_CLIENT_CERTIFICATE_PATH`.
+    pub client_certificate_path: Option<Value<String>>,
+    /// Password of the PFX file. Environment: `M365_CLIENT_CERTIFICATE_PASSWORD`, `ARM_CLIENT_CERTIFICATE_PASSWORD`,
+    /// `AZURE_CLIENT_CERTIFICATE_PASSWORD`.
+    pub client_certificate_password: Option<Value<Secret>>,
+    /// Whether to sign in with an OIDC token that the application trusts (workload identity federation), as GitHub Actions, GitLab, Azure
+    /// DevOps and Kubernetes give. Environment: `M365_USE_OIDC`, `ARM_USE_OIDC`.
+    pub use_oidc: Option<Value<bool>>,
+    /// The OIDC token itself. Environment: `M365_OIDC_TOKEN`, `ARM_OIDC_TOKEN`.
+    pub oidc_token: Option<Value<Secret>>,
+    /// File with the OIDC token, read anew for every sign-in. Environment: `M365_OIDC_TOKEN_FILE_PATH`, `ARM_OIDC_TOKEN_FILE_PATH`, and
+    /// with `use_oidc` Kubernetes' own `AZURE_FEDERATED_TOKEN_FILE`.
+    pub oidc_token_file_path: Option<Value<String>>,
+    /// URL to ask for an OIDC token. Environment: `M365_OIDC_REQUEST_URL`, `ARM_OIDC_REQUEST_URL`, and with `use_oidc` the platform's own
+    /// `ACTIONS_ID_TOKEN_REQUEST_URL` (GitHub) or `SYSTEM_OIDCREQUESTURI` (Azure DevOps).
+    pub oidc_request_url: Option<Value<String>>,
+    /// Token to show when asking for an OIDC token. Environment: `M365_OIDC_REQUEST_TOKEN`, `ARM_OIDC_REQUEST_TOKEN`, and with `use_oidc`
+    /// the platform's own `ACTIONS_ID_TOKEN_REQUEST_TOKEN` (GitHub) or `SYSTEM_ACCESSTOKEN` (Azure DevOps).
+    pub oidc_request_token: Option<Value<Secret>>,
+    /// Id of the Azure DevOps service connection that vouches for the pipeline. Environment:
+    /// `M365_ADO_PIPELINE_SERVICE_CONNECTION_ID`, `ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID`.
+    pub ado_pipeline_service_connection_id: Option<Value<String>>,
+    /// Whether to sign in as the managed identity of the Azure resource that the provider runs on. `client_id` names a user-assigned
+    /// identity; without it, it is the system-assigned one. Environment: `M365_USE_MSI`, `ARM_USE_MSI`.
+    pub use_msi: Option<Value<bool>>,
+    /// Whether to use the login of the Azure CLI (`az login`). Environment: `M365_USE_CLI`, `ARM_USE_CLI`.
+    pub use_cli: Option<Value<bool>>,
     /// Cloud to work in: `public` (default), `usgovernment`, `usgovernmentdod`, `china`, or `sandbox` for the simulated tenant of
     /// the `sandbox` command. Environment: `M365_ENVIRONMENT`, `ARM_ENVIRONMENT`.
     pub environment: Option<Value<String>>,
@@ -81,8 +116,8 @@ pub struct Settings {
     pub tenant: Option<String>,
     /// Client id.
     pub client_id: Option<String>,
-    /// Client secret.
-    pub client_secret: Option<Secret>,
+    /// How to sign in.
+    pub method: Option<Method>,
     /// Where to sign in and where Graph is.
     pub endpoints: Endpoints,
     /// Whether the catalogue's ids hold.
@@ -103,7 +138,7 @@ pub struct Settings {
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// First of the variables that is set and not empty.
-fn from_environment(lookup: Lookup<'_>, names: &[&str]) -> Option<String> {
+pub(super) fn from_environment(lookup: Lookup<'_>, names: &[&str]) -> Option<String> {
     names.iter().find_map(|name| lookup(name).filter(|value| !value.is_empty()))
 }
 
@@ -123,13 +158,34 @@ impl ProviderConfig {
         if let Some(Value::Known(client)) = &self.client_id {
             found.take(guid(client, "client_id"));
         }
+        found.take(self.credentials().check());
         found.into_result()
+    }
+
+    fn credentials(&self) -> Given {
+        Given {
+            client_secret: self.client_secret.clone(),
+            client_secret_file_path: self.client_secret_file_path.clone(),
+            client_certificate: self.client_certificate.clone(),
+            client_certificate_path: self.client_certificate_path.clone(),
+            client_certificate_password: self.client_certificate_password.clone(),
+            use_oidc: self.use_oidc,
+            oidc_token: self.oidc_token.clone(),
+            oidc_token_file_path: self.oidc_token_file_path.clone(),
+            oidc_request_url: self.oidc_request_url.clone(),
+            oidc_request_token: self.oidc_request_token.clone(),
+            ado_pipeline_service_connection_id: self.ado_pipeline_service_connection_id.clone(),
+            use_msi: self.use_msi,
+            use_cli: self.use_cli,
+        }
     }
 
     /// The block with the environment's values where it says nothing.
     pub fn resolve(self, lookup: Lookup<'_>) -> Result<Settings> {
         self.check()?;
-        let mut unknown = Vec::new();
+        let credentials = self.credentials();
+        let mut unknown = credentials.unknown();
+        let method = if unknown.is_empty() { credentials.method(lookup)? } else { None };
         let mut text = |value: Option<Value<String>>, name: &'static str, variables: &[&str]| match value {
             Some(Value::Known(value)) => Some(value),
             Some(Value::Unknown) => {
@@ -143,15 +199,6 @@ impl ProviderConfig {
         let client_id = text(self.client_id, "client_id", &["M365_CLIENT_ID", "ARM_CLIENT_ID", "AZURE_CLIENT_ID"]);
         let ca_certificate = text(self.ca_certificate_path, "ca_certificate_path", &[]).map(PathBuf::from);
         let request_timeout = text(self.request_timeout, "request_timeout", &[]).as_deref().and_then(duration);
-        let client_secret = match self.client_secret {
-            Some(Value::Known(secret)) => Some(secret),
-            Some(Value::Unknown) => {
-                unknown.push("client_secret");
-                None
-            }
-            None => from_environment(lookup, &["M365_CLIENT_SECRET", "ARM_CLIENT_SECRET", "AZURE_CLIENT_SECRET"])
-                .map(Secret::from),
-        };
         let environment = named.as_deref().map_or(Ok(Environment::Public), environment)?;
         let sandbox = environment == Environment::Sandbox;
         let cloud = match environment {
@@ -183,11 +230,14 @@ impl ProviderConfig {
             Some(Value::Known(count)) => count,
             _ => 10,
         };
+        let method = method.or_else(|| sandbox.then(|| Method::Secret(Secret::from(SANDBOX_SECRET.to_owned()))));
+        // Without a client id a managed identity is the system-assigned one.
+        let is_managed = method.as_ref().is_some_and(Method::is_managed_identity);
         let or_sandbox = |value: Option<String>, fixed: &str| value.or_else(|| sandbox.then(|| fixed.to_owned()));
         Ok(Settings {
             tenant: or_sandbox(tenant, SANDBOX_TENANT),
-            client_id: or_sandbox(client_id, SANDBOX_CLIENT),
-            client_secret: client_secret.or_else(|| sandbox.then(|| Secret::from(SANDBOX_SECRET.to_owned()))),
+            client_id: if is_managed { client_id } else { or_sandbox(client_id, SANDBOX_CLIENT) },
+            method,
             endpoints,
             environment,
             ca_certificate,

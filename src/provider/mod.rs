@@ -2,6 +2,7 @@
 
 pub mod apis;
 pub mod config;
+pub mod credentials;
 mod errors;
 mod registry;
 pub mod run;

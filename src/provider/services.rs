@@ -5,7 +5,7 @@ use super::config::{Environment, Settings};
 use super::run::Run;
 use crate::catalog::{Catalog, CatalogError, ProfileVersion};
 use crate::framework::{Context, Diagnostic, Diagnostics, Result, is_guid};
-use crate::graph::{ClientSecret, Graph, Limits, Options, TokenSource};
+use crate::graph::{Graph, Limits, Options, TokenSource};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedMutexGuard;
@@ -87,16 +87,17 @@ impl Services {
     }
 
     fn sign_in(&self, tenant: &str) -> Result<Graph> {
-        let (Some(client_id), Some(secret)) = (&self.settings.client_id, &self.settings.client_secret) else {
+        let Some(method) = &self.settings.method else {
             return Err(Diagnostic::error("No credentials are given")
                 .help(
                     "Set `client_id` and `client_secret` in the provider block, or the variables `M365_CLIENT_ID` and `M365_CLIENT_SECRET`. \
-                     For the simulated tenant set `environment = \"sandbox\"`, which needs none.",
+                     A certificate, an OIDC token (`use_oidc`), a managed identity (`use_msi`) and the Azure CLI's login (`use_cli`) serve as well: \
+                     see the guide \"Signing in\". For the simulated tenant set `environment = \"sandbox\"`, which needs none.",
                 )
                 .into());
         };
-        let source = ClientSecret::new(client_id.clone(), secret.clone().into_inner());
-        Ok(Graph::new(self.options(tenant), Arc::new(source))?)
+        let source = method.source(self.settings.client_id.as_deref())?;
+        Ok(Graph::new(self.options(tenant), source)?)
     }
 
     fn options(&self, tenant: &str) -> Options {

@@ -36,7 +36,13 @@ struct PageSize {
     size: usize,
 }
 
-pub(super) fn answer(world: &mut World, method: &Method, path: &str, body: &Bytes) -> (StatusCode, Option<Value>) {
+pub(super) fn answer(
+    world: &mut World,
+    base: &str,
+    method: &Method,
+    path: &str,
+    body: &Bytes,
+) -> (StatusCode, Option<Value>) {
     if let Some(rest) = path.strip_prefix("faults") {
         return world.faults.control(method, rest, body).unwrap_or_else(|failure| failure.answer(world.now()));
     }
@@ -47,6 +53,15 @@ pub(super) fn answer(world: &mut World, method: &Method, path: &str, body: &Byte
             Ok(())
         }
         ("GET", "clock") => return (StatusCode::OK, Some(json!({ "now": world.now().to_string() }))),
+        ("GET", "tokens") => return (StatusCode::OK, Some(json!({ "value": world.tokens }))),
+        ("GET", "platforms") => return (StatusCode::OK, Some(world.platforms.variables(base))),
+        ("POST", "platforms") => world.platforms.change(body),
+        ("POST", "oidc/tokens") => {
+            return match oidc_token(world, base, body) {
+                Ok(made) => (StatusCode::CREATED, Some(made)),
+                Err(failure) => failure.answer(world.now()),
+            };
+        }
         ("POST", "clock") => set_clock(world, body),
         ("POST", "page_size") => set_page_size(world, body),
         ("POST", other) if other.ends_with("/callers") => {
@@ -65,6 +80,12 @@ pub(super) fn answer(world: &mut World, method: &Method, path: &str, body: &Byte
         Ok(()) => (StatusCode::NO_CONTENT, None),
         Err(failure) => failure.answer(world.now()),
     }
+}
+
+fn oidc_token(world: &World, base: &str, body: &Bytes) -> Result<Value, Failure> {
+    let wish = serde_json::from_slice(body).map_err(|why| Failure::bad_request(why.to_string()))?;
+    let token = world.issuer.token(base, &wish, world.now());
+    Ok(json!({ "token": token.ok_or_else(|| Failure::bad_request("The issuer has no key."))? }))
 }
 
 fn set_page_size(world: &mut World, body: &Bytes) -> Result<(), Failure> {

@@ -26,20 +26,44 @@ struct Claims {
     exp: i64,
 }
 
-/// A refusal as Entra writes it.
-fn refuse(status: StatusCode, error: &str, code: u32, what: &str, now: jiff::Timestamp) -> (StatusCode, Option<Value>) {
-    let (trace, correlation, time) = (
-        uuid::Uuid::new_v4().to_string(),
-        uuid::Uuid::new_v4().to_string(),
-        now.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
-    );
-    let body = json!({
-        "error": error,
-        "error_description": format!("AADSTS{code}: {what} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {time}"),
-        "error_codes": [code], "timestamp": time, "trace_id": trace, "correlation_id": correlation,
-        "error_uri": format!("https://login.microsoftonline.com/error?code={code}"),
-    });
-    (status, Some(body))
+/// A refusal of the token endpoint.
+pub(super) struct Refusal {
+    status: StatusCode,
+    error: &'static str,
+    code: u32,
+    what: String,
+}
+
+impl Refusal {
+    fn new(error: &'static str, code: u32, what: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error, code, what: what.into() }
+    }
+
+    /// The client has not shown who it is.
+    pub(super) fn invalid_client(code: u32, what: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, ..Self::new("invalid_client", code, what) }
+    }
+
+    /// Code and text.
+    pub(super) fn text(&self) -> String {
+        format!("AADSTS{}: {}", self.code, self.what)
+    }
+
+    /// As Entra writes it.
+    fn answer(&self, now: jiff::Timestamp) -> (StatusCode, Option<Value>) {
+        let (trace, correlation, time) = (
+            uuid::Uuid::new_v4().to_string(),
+            uuid::Uuid::new_v4().to_string(),
+            now.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        );
+        let body = json!({
+            "error": self.error,
+            "error_description": format!("{} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {time}", self.text()),
+            "error_codes": [self.code], "timestamp": time, "trace_id": trace, "correlation_id": correlation,
+            "error_uri": format!("https://login.microsoftonline.com/error?code={}", self.code),
+        });
+        (self.status, Some(body))
+    }
 }
 
 /// `POST {tenant}/oauth2/v2.0/token`.
@@ -50,15 +74,21 @@ pub(super) fn token(
     path: &str,
     body: &Bytes,
 ) -> (StatusCode, Option<Value>) {
-    let now = world.now();
-    let bad = |code, what: &str| refuse(StatusCode::BAD_REQUEST, "invalid_request", code, what, now);
+    match granted(world, base, method, path, body) {
+        Ok(token) => (StatusCode::OK, Some(token)),
+        Err(refusal) => refusal.answer(world.now()),
+    }
+}
+
+fn granted(world: &mut World, base: &str, method: &Method, path: &str, body: &Bytes) -> Result<Value, Refusal> {
+    let bad = |code, what: String| Err(Refusal::new("invalid_request", code, what));
     let Some(tenant) = path.strip_suffix("/oauth2/v2.0/token").filter(|_| *method == Method::POST) else {
-        return bad(900_561, "The endpoint only accepts POST requests.");
+        return bad(900_561, "The endpoint only accepts POST requests.".to_owned());
     };
     if uuid::Uuid::try_parse(tenant).is_err() {
         return bad(
             90_002,
-            &format!(
+            format!(
                 "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
             ),
         );
@@ -72,108 +102,128 @@ pub(super) fn token(
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     for name in ["grant_type", "client_id", "scope"] {
         if field(name).is_empty() {
-            return bad(900_144, &format!("The request body must contain the following parameter: '{name}'."));
+            return bad(900_144, format!("The request body must contain the following parameter: '{name}'."));
         }
     }
     if field("grant_type") != "client_credentials" {
-        return refuse(
-            StatusCode::BAD_REQUEST,
-            "unsupported_grant_type",
-            70_003,
-            "The app requested an unsupported grant type.",
-            now,
-        );
+        return Err(Refusal::new("unsupported_grant_type", 70_003, "The app requested an unsupported grant type."));
     }
-    let Some(audience) = field("scope").strip_suffix("/.default").map(str::to_owned) else {
-        return refuse(
-            StatusCode::BAD_REQUEST,
+    let Some(audience) = field("scope").strip_suffix("/.default") else {
+        return Err(Refusal::new(
             "invalid_scope",
             1_002_012,
-            &format!(
+            format!(
                 "The provided value for scope {} is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier.",
                 field("scope")
             ),
-            now,
-        );
+        ));
     };
-    if audience != format!("{base}/graph") && audience != "https://graph.microsoft.com" {
-        return refuse(
-            StatusCode::BAD_REQUEST,
-            "invalid_resource",
-            500_011,
-            &format!("The resource principal named {audience} was not found in the tenant."),
-            now,
-        );
+    let client = field("client_id").to_lowercase();
+    known(world, tenant, &client)?;
+    if form.contains_key("client_assertion") {
+        if field("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+            return bad(
+                900_144,
+                "The request body must contain the following parameter: 'client_assertion_type'.".to_owned(),
+            );
+        }
+        world.tokens.push(field("client_assertion").to_owned());
+        super::assertions::verify(world, base, tenant, &client, field("client_assertion"))?;
+    } else if form.contains_key("client_secret") {
+        secret(world, tenant, &client, field("client_secret"))?;
+    } else {
+        return Err(Refusal::invalid_client(
+            7_000_218,
+            "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+        ));
     }
+    issue(world, base, tenant, &client, audience)
+}
+
+/// Object id of the client's principal.
+fn known(world: &mut World, tenant: &str, client: &str) -> Result<String, Refusal> {
     let directory = world.tenant(tenant);
-    let (client, id) = (field("client_id").to_lowercase(), directory.id.clone());
-    let Some(principal) = directory.principal_by("appId", &client) else {
-        return refuse(
-            StatusCode::BAD_REQUEST,
+    directory.principal_by("appId", client).map(id_of).ok_or_else(|| {
+        let id = &directory.id;
+        Refusal::new(
             "unauthorized_client",
             700_016,
-            &format!("Application with identifier '{client}' was not found in the directory '{id}'."),
-            now,
-        );
-    };
-    let oid = id_of(principal);
-    let secret = super::credentials::find_secret(world, tenant, &client, field("client_secret"));
-    if secret == Some(super::credentials::Secret::Expired) {
-        return refuse(
-            StatusCode::UNAUTHORIZED,
-            "invalid_client",
+            format!("Application with identifier '{client}' was not found in the directory '{id}'."),
+        )
+    })
+}
+
+fn secret(world: &mut World, tenant: &str, client: &str, presented: &str) -> Result<(), Refusal> {
+    match super::credentials::find_secret(world, tenant, client, presented) {
+        Some(super::credentials::Secret::Valid) => Ok(()),
+        Some(super::credentials::Secret::Expired) => Err(Refusal::invalid_client(
             7_000_222,
-            &format!("The provided client secret keys for app '{client}' are expired."),
-            now,
-        );
-    }
-    if secret.is_none() {
-        return refuse(
-            StatusCode::UNAUTHORIZED,
-            "invalid_client",
+            format!("The provided client secret keys for app '{client}' are expired."),
+        )),
+        None => Err(Refusal::invalid_client(
             7_000_215,
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app.",
-            now,
-        );
+        )),
     }
-    let roles = roles_of(world.tenant(tenant), &oid);
-    let (issued, key) = (now.as_second(), EncodingKey::from_secret(world.signing_key.as_bytes()));
+}
+
+/// A token for a client that has shown who it is.
+pub(super) fn issue(
+    world: &mut World,
+    base: &str,
+    tenant: &str,
+    client: &str,
+    audience: &str,
+) -> Result<Value, Refusal> {
+    let resource = resource(world, base, tenant, audience)?;
+    let oid = known(world, tenant, client)?;
+    let roles = roles_of(world.tenant(tenant), &oid, &resource);
+    let (issued, key) = (world.now().as_second(), EncodingKey::from_secret(world.signing_key.as_bytes()));
     let claims = Claims {
-        aud: audience,
-        tid: id,
-        appid: client,
+        aud: audience.to_owned(),
+        tid: world.tenant(tenant).id.clone(),
+        appid: client.to_owned(),
         oid,
         roles,
         idtyp: "app".to_owned(),
         iat: issued,
         exp: issued + LIFETIME,
     };
-    match encode(&Header::new(Algorithm::HS256), &claims, &key) {
-        Ok(token) => (
-            StatusCode::OK,
-            Some(
-                json!({ "token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token }),
-            ),
-        ),
-        Err(why) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "server_error", 90_033, &why.to_string(), now),
-    }
+    let token = encode(&Header::new(Algorithm::HS256), &claims, &key)
+        .map_err(|why| Refusal::new("server_error", 90_033, why.to_string()))?;
+    world.tokens.push(token.clone());
+    Ok(json!({ "token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token }))
 }
 
-/// Names of the roles of Microsoft Graph that a principal holds.
-fn roles_of(tenant: &super::store::Tenant, principal: &str) -> Vec<String> {
-    let Some(graph) = tenant.principal_by("appId", GRAPH) else { return Vec::new() };
+/// Client id of the API that a token is for: named by Graph's address, or by the API's client id.
+fn resource(world: &mut World, base: &str, tenant: &str, audience: &str) -> Result<String, Refusal> {
+    let graph = audience == format!("{base}/graph") || audience == "https://graph.microsoft.com";
+    let app_id = if graph { GRAPH.to_owned() } else { audience.to_lowercase() };
+    if world.tenant(tenant).principal_by("appId", &app_id).is_some() {
+        return Ok(app_id);
+    }
+    Err(Refusal::new(
+        "invalid_resource",
+        500_011,
+        format!("The resource principal named {audience} was not found in the tenant."),
+    ))
+}
+
+/// Names of the roles of an API that a principal holds.
+fn roles_of(tenant: &super::store::Tenant, principal: &str, api: &str) -> Vec<String> {
+    let Some(api) = tenant.principal_by("appId", api) else { return Vec::new() };
     let held: BTreeSet<&str> = tenant
         .assignments
         .values()
-        .filter(|one| text(one, "principalId") == principal && text(one, "resourceId") == text(graph, "id"))
+        .filter(|one| text(one, "principalId") == principal && text(one, "resourceId") == text(api, "id"))
         .map(|one| text(one, "appRoleId"))
         .collect();
-    let roles = graph.get("appRoles").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
+    let roles = api.get("appRoles").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
     roles.filter(|role| held.contains(text(role, "id"))).map(|role| text(role, "value").to_owned()).collect()
 }
 
 /// Tenant and holder of the bearer token.
-pub(super) fn caller(world: &mut World, headers: &HeaderMap) -> Result<(String, Caller), Failure> {
+pub(super) fn caller(world: &mut World, base: &str, headers: &HeaderMap) -> Result<(String, Caller), Failure> {
     let token = headers
         .get("authorization")
         .and_then(|value| value.to_str().ok())
@@ -191,6 +241,9 @@ pub(super) fn caller(world: &mut World, headers: &HeaderMap) -> Result<(String, 
     if decoded.claims.exp <= world.now().as_second() {
         return Err(Failure::unauthenticated("Lifetime validation failed, the token is expired."));
     }
-    let Claims { tid, oid, roles, .. } = decoded.claims;
+    let Claims { tid, oid, roles, aud, .. } = decoded.claims;
+    if ![&format!("{base}/graph"), "https://graph.microsoft.com", GRAPH].contains(&aud.as_str()) {
+        return Err(Failure::unauthenticated("Access token validation failure. Invalid audience."));
+    }
     Ok((tid, Caller::Application { principal_id: oid, roles }))
 }

@@ -1,7 +1,12 @@
 //! A simulated Microsoft 365 tenant over real HTTP, with its own shapes and rules: a judge of the Graph client, which it shares
 //! nothing with but the permission ids. For tests and for trying things out, on this machine only.
 //!
-//! - `{base}/login/{tenant}/oauth2/v2.0/token`: Entra's token endpoint for client credentials. Every tenant GUID exists.
+//! - `{base}/login/{tenant}/oauth2/v2.0/token`: Entra's token endpoint for client credentials: secrets, assertions signed with a
+//!   certificate, federated assertions. Every tenant GUID exists.
+//! - `{base}/oidc`: an OIDC issuer for federated credentials to trust, with its discovery document and keys.
+//! - `{base}/metadata/identity/oauth2/token`: Azure's metadata service, whose machine is the development identity.
+//! - `{base}/platforms/app_service/token`, `…/github/token`, `…/azure_devops/oidctoken`: what App Service, GitHub Actions and Azure DevOps
+//!   offer to what runs there.
 //! - `{base}/graph/v1.0/…`: Microsoft Graph. Tokens carry the roles that their principal holds in the directory.
 //! - `{base}/control/tenants/{tenant}/v1.0/…`: the same directory for an administrator who needs no token: changes behind a client's
 //!   back. Not in the request log.
@@ -12,9 +17,15 @@
 //!   of Microsoft's, and with `licensed: false` keeps it from being made again.
 //! - `{base}/control/tenants/{tenant}/callers`: `POST {"roles": ["Application.Read.All"]}` makes an application that holds just these
 //!   roles of Microsoft Graph, and answers with its `client_id`, `client_secret` and `object_id`.
+//! - `{base}/control/platforms`: `GET` gives the variables that each platform sets, with the subjects of its tokens; `POST
+//!   {"system_assigned": "…", "user_assigned": ["…"], "tenant_id": "…", "github_subject": "…", "azure_devops_subject": "…"}` changes the
+//!   machine's identities (client ids, "" for none) and those subjects.
+//! - `{base}/control/oidc/tokens`: `POST {"sub": "…", "aud": "…", "expires_in": 300}` gives a `token` of the OIDC issuer.
+//! - `{base}/control/tokens`: `GET` lists every token that was handed out and every assertion that was presented.
 //! - `{base}/control/page_size`: `POST {"size": 3}` makes default pages small, so that a client has to follow them.
 //! - `{base}/control/faults`: requests that fail, wait or lose their connection; see `faults.rs`.
 
+mod assertions;
 mod batch;
 mod control;
 mod credentials;
@@ -25,6 +36,8 @@ mod grants;
 mod line;
 mod login;
 mod odata;
+mod oidc;
+mod platforms;
 mod store;
 mod types;
 
@@ -268,6 +281,15 @@ fn route(
     if let Some(rest) = path.strip_prefix("/login/") {
         return login::token(world, &base, method, rest, body);
     }
+    if let Some(rest) = path.strip_prefix("/oidc/") {
+        return match world.issuer.document(&shared.base, rest).filter(|_| *method == Method::GET) {
+            Some(document) => (StatusCode::OK, Some(document)),
+            None => Failure::not_found("The issuer has no such document.").answer(world.now()),
+        };
+    }
+    if path.starts_with("/metadata/") || path.starts_with("/platforms/") {
+        return platforms::answer(world, &shared.base, method, path, uri.query().unwrap_or_default(), headers);
+    }
     if let Some(rest) = path.strip_prefix("/control/tenants/")
         && let Some((tenant, inner)) = rest.split_once("/v1.0")
     {
@@ -275,16 +297,17 @@ fn route(
         return graph(world, tenant, &Caller::Administrator, method, inner, uri, headers, body, base);
     }
     if let Some(rest) = path.strip_prefix("/control/") {
-        return control::answer(world, method, rest, body);
+        return control::answer(world, &shared.base, method, rest, body);
     }
     if let Some(inner) = path.strip_prefix("/graph/v1.0") {
         let base = format!("{base}/graph/v1.0");
-        return match login::caller(world, headers) {
+        return match login::caller(world, &shared.base, headers) {
             Ok((tenant, caller)) => graph(world, &tenant, &caller, method, inner, uri, headers, body, base),
             Err(failure) => failure.answer(world.now()),
         };
     }
-    Failure::not_found("The sandbox serves /login, /graph/v1.0 and /control.").answer(world.now())
+    Failure::not_found("The sandbox serves /login, /graph/v1.0, /oidc, /metadata, /platforms and /control.")
+        .answer(world.now())
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one HTTP request")]

@@ -34,6 +34,12 @@ pub(super) struct World {
     pub page_size: usize,
     /// What goes wrong on order.
     pub faults: Faults,
+    /// For federated credentials.
+    pub issuer: super::oidc::Issuer,
+    /// Every token that was handed out and every assertion that was presented, so that a test can look for them where they should not be.
+    pub tokens: Vec<String>,
+    /// The machine that a client runs on.
+    pub platforms: super::platforms::Platforms,
 }
 
 /// One tenant's directory.
@@ -67,6 +73,9 @@ impl World {
             signing_key: uuid::Uuid::new_v4().to_string(),
             page_size: 100,
             faults: Faults::default(),
+            issuer: super::oidc::Issuer::default(),
+            tokens: Vec::new(),
+            platforms: super::platforms::Platforms::default(),
         };
         world.tenant(TENANT);
         world
