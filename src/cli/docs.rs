@@ -116,6 +116,8 @@ fn body(schema: &Schema, example: &str, heading: &str) -> Result<String> {
     Ok(out)
 }
 
+type Belongs = fn(&Attribute) -> bool;
+
 /// The three lists of a schema's attributes; what is nested in them is added to `nested`, by path.
 fn lists<'a>(
     out: &mut String,
@@ -124,7 +126,7 @@ fn lists<'a>(
     path: &str,
     nested: &mut Vec<(String, &'a Schema)>,
 ) -> Result<()> {
-    let parts: [(&str, fn(&Attribute) -> bool); 3] = [
+    let parts: [(&str, Belongs); 3] = [
         ("Required", |one| one.required),
         ("Optional", |one| one.optional),
         ("Read-Only", |one| !one.required && !one.optional),
