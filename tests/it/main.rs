@@ -17,6 +17,7 @@ mod five_connectors;
 mod imports;
 mod layering;
 mod least_roles;
+mod mirror;
 mod sandbox_directory;
 mod sandbox_faults;
 mod sandbox_refusals;
