@@ -2,6 +2,7 @@
 
 mod catalog;
 mod demo;
+pub mod docs;
 mod sandbox;
 pub mod terraform;
 
@@ -31,6 +32,9 @@ enum Command {
     /// Look into the catalogue of connectors and permissions.
     #[command(subcommand)]
     Catalog(catalog::Command),
+    /// Write the reference pages below `docs`: for developers of the provider.
+    #[command(hide = true)]
+    Docs(docs::Arguments),
 }
 
 /// Runs what the arguments ask for.
@@ -46,6 +50,7 @@ pub async fn run() -> Result<()> {
         Some(Command::Sandbox(arguments)) => sandbox::run(arguments).await,
         Some(Command::Demo(arguments)) => demo::run(arguments).await,
         Some(Command::Catalog(command)) => catalog::run(&command),
+        Some(Command::Docs(arguments)) => docs::run(&arguments),
         None => {
             print(&Arguments::command().render_long_help().to_string());
             Ok(())

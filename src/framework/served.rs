@@ -465,6 +465,15 @@ fn stored_json(schema: &Schema, version: i64, stored: &[u8]) -> Result<Dynamic> 
         .map_err(|why| Diagnostic::error("The stored state does not fit the schema").help(why).into())
 }
 
+/// The form of an import id, such as `[<tenant_id>/]<id>`.
+pub fn import_form(identity: &Schema) -> String {
+    let part = |name: &String| match identity.attributes.get(name) {
+        Some(one) if one.required => format!("<{name}>"),
+        _ => format!("[<{name}>/]"),
+    };
+    identity.order.iter().map(part).collect::<Vec<_>>().join("/").replace("/]/", "/]")
+}
+
 /// An import id: the identity's values in their order, joined by `/`; what is optional (the tenant) may be left out in front.
 fn import_id(identity: &Schema, text: &str) -> Result<Dynamic> {
     let required =
@@ -472,21 +481,8 @@ fn import_id(identity: &Schema, text: &str) -> Result<Dynamic> {
     let parts: Vec<&str> = text.split('/').map(str::trim).collect();
     let skipped = identity.order.len().saturating_sub(parts.len());
     if parts.len() < required || parts.len() > identity.order.len() || parts.iter().any(|part| part.is_empty()) {
-        let form = identity
-            .order
-            .iter()
-            .map(|name| {
-                if identity.attributes.get(name).is_some_and(|one| one.required) {
-                    format!("<{name}>")
-                } else {
-                    format!("[<{name}>/]")
-                }
-            })
-            .collect::<Vec<_>>()
-            .join("/")
-            .replace("/]/", "/]");
         return Err(Diagnostic::error(format!("\"{text}\" is not an import id of this resource"))
-            .help(format!("Its form is {form}."))
+            .help(format!("Its form is {}.", import_form(identity)))
             .into());
     }
     let mut values = Dynamic::Map(identity.order.iter().map(|name| (name.clone(), Dynamic::Null)).collect());

@@ -1,6 +1,7 @@
 //! What can go wrong between us and Graph, and what it means.
 
 use super::auth::AuthError;
+use super::needed::needed;
 use serde::Deserialize;
 
 /// A failed call.
@@ -107,35 +108,6 @@ impl ApiError {
             needed,
         }
     }
-}
-
-/// Least application permission for a call. Source: Graph's permission model file (`graph-contract`, section 3).
-fn needed(method: &str, path: &str) -> Option<&'static str> {
-    let read = method == "GET";
-    let table: &[(&str, &str, &str)] = &[
-        ("appRoleAssign", "`Application.Read.All`", "`AppRoleAssignment.ReadWrite.All` and `Application.Read.All`"),
-        ("oauth2PermissionGrants", "`Directory.Read.All`", "`DelegatedPermissionGrant.ReadWrite.All`"),
-        ("/organization", "`Organization.Read.All`", "`Organization.ReadWrite.All`"),
-        (
-            "/applications",
-            "`Application.Read.All`",
-            "`Application.ReadWrite.OwnedBy` for applications that it made or owns, else `Application.ReadWrite.All`",
-        ),
-        (
-            "/servicePrincipals",
-            "`Application.Read.All`",
-            "`Application.ReadWrite.OwnedBy` for applications that it made or owns, else `Application.ReadWrite.All`",
-        ),
-        (
-            "/directory/deletedItems",
-            "`Application.Read.All`",
-            "`Application.ReadWrite.OwnedBy` for applications that it made or owns, else `Application.ReadWrite.All`",
-        ),
-    ];
-    table
-        .iter()
-        .find(|(part, ..)| path.contains(part))
-        .map(|(_, reading, writing)| if read { *reading } else { *writing })
 }
 
 impl GraphError {

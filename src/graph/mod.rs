@@ -14,6 +14,7 @@ mod deleted_items;
 mod endpoints;
 mod errors;
 mod managed_identity;
+pub mod needed;
 mod oauth2_permission_grant;
 mod organization;
 mod service_principal;

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 const ASSIGNERS: &[&str] = &["AppRoleAssignment.ReadWrite.All"];
 const READERS: &[&str] =
     &["Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All"];
+/// Which an assigner needs besides. Source: Graph's "Grant an appRoleAssignment to a service principal".
+const READERS_OF_ALL: &[&str] = &["Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All"];
 const GRANTERS: &[&str] = &["DelegatedPermissionGrant.ReadWrite.All"];
 const GRANT_READERS: &[&str] = &["Directory.Read.All", "DelegatedPermissionGrant.ReadWrite.All"];
 /// Holding it permits nothing; any principal can be assigned to it.
@@ -51,6 +53,7 @@ pub(super) fn of_principal(
         }
         (&Method::POST, []) => {
             caller.needs(ASSIGNERS)?;
+            caller.needs(READERS_OF_ALL)?;
             assign(directory, &object(call)?, side, id, &now)
         }
         (&Method::DELETE, [assignment]) => {

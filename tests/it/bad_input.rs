@@ -149,7 +149,7 @@ async fn ids_of_the_wrong_kind_are_named_as_what_they_are() {
 }
 
 /// A provider block of an identity with just these roles.
-async fn with_roles(tenant: &Tenant, roles: Value) -> String {
+pub async fn with_roles(tenant: &Tenant, roles: Value) -> String {
     let path = format!("tenants/{}/callers", tenant.connection().tenant_id);
     let (status, made) = tenant.control(Method::POST, &path, Some(json!({ "roles": roles }))).await;
     assert_eq!(status, 201, "{made}");

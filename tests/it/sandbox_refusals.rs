@@ -254,3 +254,21 @@ async fn pages_hold_a_hundred_and_link_to_the_next() {
     let (_, second) = tenant.graph(Method::GET, path, None).await;
     assert_eq!((list(&second).len(), second.get("@odata.nextLink")), (2, None));
 }
+
+#[tokio::test]
+async fn an_assigner_who_may_not_read_the_directory() {
+    let tenant = Tenant::start().await;
+    let id = principal(&tenant, "x").await;
+    let body = json!({ "principalId": id, "resourceId": tenant.microsoft_graph().await, "appRoleId": USER_READ_ALL });
+    let path = format!("/servicePrincipals/{id}/appRoleAssignments");
+    let token = tenant.token_with(&["AppRoleAssignment.ReadWrite.All"]).await;
+    let answer = tenant.graph_with(&token, Method::POST, &path, Some(body.clone())).await;
+    refused(answer, 403, "Authorization_RequestDenied", "Insufficient privileges");
+    let token = tenant.token_with(&["AppRoleAssignment.ReadWrite.All", "Application.Read.All"]).await;
+    let (status, made) = tenant.graph_with(&token, Method::POST, &path, Some(body)).await;
+    assert_eq!(status, 201, "{made}");
+    // To revoke, the first role is enough.
+    let token = tenant.token_with(&["AppRoleAssignment.ReadWrite.All"]).await;
+    let path = format!("{path}/{}", made["id"].as_str().unwrap());
+    assert_eq!(tenant.graph_with(&token, Method::DELETE, &path, None).await.0, 204);
+}

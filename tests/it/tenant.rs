@@ -161,6 +161,15 @@ impl Tenant {
         body["access_token"].as_str().unwrap().to_owned()
     }
 
+    /// The token of a new identity with just these roles.
+    pub async fn token_with(&self, roles: &[&str]) -> String {
+        let path = format!("tenants/{}/callers", self.connection().tenant_id);
+        let (_, made) = self.control(Method::POST, &path, Some(json!({ "roles": roles }))).await;
+        let field = |name: &str| made[name].as_str().unwrap().to_owned();
+        let (_, body) = self.sign_in_as(&field("client_id"), &field("client_secret")).await;
+        body["access_token"].as_str().unwrap().to_owned()
+    }
+
     /// Applications that were made since the start.
     pub async fn applications(&self) -> Vec<Value> {
         let all = self.admin(Method::GET, "/applications", None).await;

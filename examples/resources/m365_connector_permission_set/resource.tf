@@ -1,3 +1,4 @@
+# Permissions by API.
 resource "m365_connector_permission_set" "siem" {
   application_id = m365_connector_app.siem.id
   apis = {
@@ -8,4 +9,11 @@ resource "m365_connector_permission_set" "siem" {
       application = ["ActivityFeed.Read"]
     }
   }
+}
+
+# Permissions that a vendor documents.
+resource "m365_connector_permission_set" "xdr" {
+  application_id = m365_connector_app.xdr.id
+  profile        = "md-eco-m365-defender"
+  features       = ["remediation"]
 }
