@@ -47,11 +47,21 @@ pub(super) fn run(world: &mut World, tenant: &str, caller: &Caller, call: &Call)
     for part in batch.requests {
         let failed =
             part.depends_on.iter().any(|id| statuses.get(&id.to_lowercase()).is_none_or(|status| *status >= 400_u16));
-        let (status, body) =
-            if failed { (StatusCode::FAILED_DEPENDENCY, None) } else { one(world, tenant, caller, call, &part) };
+        let now = world.now();
+        let refusal = if failed { None } else { world.faults.strike_part(&part.method, &part.url, now) };
+        let mut headers = json!({ "Content-Type": "application/json" });
+        let (status, body) = match refusal {
+            _ if failed => (StatusCode::FAILED_DEPENDENCY, None),
+            Some(refusal) => {
+                if let Some(wait) = refusal.retry_after {
+                    headers["Retry-After"] = wait.into();
+                }
+                (refusal.status, Some(refusal.body))
+            }
+            None => one(world, tenant, caller, call, &part),
+        };
         statuses.insert(part.id.to_lowercase(), status.as_u16());
-        let mut response =
-            json!({ "id": part.id, "status": status.as_u16(), "headers": { "Content-Type": "application/json" } });
+        let mut response = json!({ "id": part.id, "status": status.as_u16(), "headers": headers });
         if let Some(body) = body {
             response["body"] = body;
         }

@@ -37,6 +37,9 @@ struct PageSize {
 }
 
 pub(super) fn answer(world: &mut World, method: &Method, path: &str, body: &Bytes) -> (StatusCode, Option<Value>) {
+    if let Some(rest) = path.strip_prefix("faults") {
+        return world.faults.control(method, rest, body).unwrap_or_else(|failure| failure.answer(world.now()));
+    }
     let done = match (method.as_str(), path) {
         ("GET", "requests") => return (StatusCode::OK, Some(json!({ "value": world.requests() }))),
         ("DELETE", "requests") => {

@@ -6,19 +6,23 @@
 //! - `{base}/control/tenants/{tenant}/v1.0/…`: the same directory for an administrator who needs no token: changes behind a client's
 //!   back. Not in the request log.
 //! - `{base}/control/clock`: `GET`; `POST {"now": "…Z"}` or `{"advance": "P1D"}`. The clock decides what has expired and shows in `Date`.
-//! - `{base}/control/requests`: `GET` lists every request since the last `DELETE` as `{method, path, status}`.
+//! - `{base}/control/requests`: `GET` lists every request since the last `DELETE` as `{method, path, status}`; no status for one
+//!   whose connection was cut before it was carried out.
 //! - `{base}/control/tenants/{tenant}/first_party`: `POST {"app_id": "…", "present": false, "licensed": false}` takes away a principal
 //!   of Microsoft's, and with `licensed: false` keeps it from being made again.
 //! - `{base}/control/tenants/{tenant}/callers`: `POST {"roles": ["Application.Read.All"]}` makes an application that holds just these
 //!   roles of Microsoft Graph, and answers with its `client_id`, `client_secret` and `object_id`.
 //! - `{base}/control/page_size`: `POST {"size": 3}` makes default pages small, so that a client has to follow them.
+//! - `{base}/control/faults`: requests that fail, wait or lose their connection; see `faults.rs`.
 
 mod batch;
 mod control;
 mod credentials;
 mod directory;
 mod errors;
+mod faults;
 mod grants;
+mod line;
 mod login;
 mod odata;
 mod store;
@@ -26,10 +30,13 @@ mod types;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use errors::Failure;
+use faults::{Action, Fault};
+use futures_util::StreamExt;
+use line::{Cut, Lines};
 use serde::Serialize;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -43,6 +50,9 @@ pub const TENANT: &str = "5a4d0000-0000-4000-8000-00000000a365";
 pub const CLIENT: &str = "5a4d0000-0000-4000-8000-0000000c11e7";
 /// Its secret, which opens nothing but a sandbox.
 pub const SECRET: &str = "sandbox-only-not-a-real-secret";
+
+/// Pieces that a slow body comes in.
+const SLOW_PIECES: usize = 8;
 
 /// How to use a running sandbox. Base URLs are without version path.
 #[derive(Debug, Clone, Serialize)]
@@ -79,7 +89,8 @@ impl Sandbox {
             let until = async {
                 stopped.await.ok();
             };
-            axum::serve(listener, router).with_graceful_shutdown(until).await.ok();
+            let service = router.into_make_service_with_connect_info::<Cut>();
+            axum::serve(Lines(listener), service).with_graceful_shutdown(until).await.ok();
         });
         let at = |part: &str| format!("{base}/{part}");
         let connection = Connection {
@@ -137,34 +148,102 @@ enum Caller {
     Application { principal_id: String, roles: Vec<String> },
 }
 
-async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let path = uri.path().to_owned();
-    let mut world = shared.world();
-    let (status, body) = route(&shared, &mut world, &method, &uri, &headers, &body);
-    if !path.starts_with("/control/") {
-        world.log(
-            method.as_str(),
-            &format!("{path}{}", uri.query().map(|query| format!("?{query}")).unwrap_or_default()),
-            status.as_u16(),
-        );
+async fn answer(
+    State(shared): State<Shared>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let target = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    let observed = !target.starts_with("/control/");
+    let fault = if observed { shared.world().faults.strike(&method, &target, &body) } else { None };
+    if let Some(fault) = &fault {
+        fault.before_commit().await;
+        if let Action::DropBeforeCommit = fault.action {
+            shared.world().log(method.as_str(), &target, None);
+            cut.now();
+            return Response::default();
+        }
     }
-    let now = world.now();
-    let client_id = headers.get("client-request-id").cloned();
+    let mut response = {
+        let mut world = shared.world();
+        let now = world.now();
+        let refusal = fault.as_ref().and_then(|fault| fault.action.refusal(&target, now));
+        let (status, body, retry_after) = match refusal {
+            Some(refusal) => (refusal.status, Some(refusal.body), refusal.retry_after),
+            None => {
+                let (status, body) = route(&shared, &mut world, &method, &uri, &headers, &body);
+                (status, body, None)
+            }
+        };
+        if observed {
+            world.log(method.as_str(), &target, Some(status.as_u16()));
+        }
+        respond(status, body.as_ref(), retry_after, world.now())
+    };
+    if let Some(id) = headers.get("client-request-id") {
+        response.headers_mut().insert("client-request-id", id.clone());
+    }
+    match fault {
+        Some(fault) => misbehave(response, &fault, &cut).await,
+        None => response,
+    }
+}
+
+fn respond(status: StatusCode, body: Option<&Value>, retry_after: Option<String>, now: jiff::Timestamp) -> Response {
     let mut response = Response::new(body.map_or_else(Body::empty, |body| Body::from(body.to_string())));
     *response.status_mut() = status;
-    let out = response.headers_mut();
-    let set = |out: &mut HeaderMap, name: &'static str, text: String| {
+    let mut set = |name: &'static str, text: String| {
         if let Ok(value) = text.parse() {
-            out.insert(name, value);
+            response.headers_mut().insert(name, value);
         }
     };
-    set(out, "content-type", "application/json".to_owned());
-    set(out, "request-id", uuid::Uuid::new_v4().to_string());
-    set(out, "date", now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
-    if let Some(id) = client_id {
-        out.insert("client-request-id", id);
+    set("content-type", "application/json".to_owned());
+    set("request-id", uuid::Uuid::new_v4().to_string());
+    set("date", faults::http_date(now));
+    if let Some(wait) = retry_after {
+        set("retry-after", wait);
     }
     response
+}
+
+/// What a fault makes of an answer.
+async fn misbehave(response: Response, fault: &Fault, cut: &Cut) -> Response {
+    fault.after_commit().await;
+    let (mut head, body) = response.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else { return Response::default() };
+    let body = match fault.action {
+        Action::DropAfterCommit => {
+            cut.now();
+            Body::empty()
+        }
+        Action::Malformed { truncated: false } => Body::from(bytes.slice(..bytes.len() / 2)),
+        Action::Malformed { truncated: true } => {
+            head.headers.insert("content-length", (bytes.len() + 1).into());
+            let cut = cut.clone();
+            // The first piece is out before the connection ends: a body that waits is flushed.
+            let end = async move {
+                tokio::task::yield_now().await;
+                cut.now();
+                Err(std::io::ErrorKind::ConnectionReset.into())
+            };
+            let first = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
+            Body::from_stream(first.chain(futures_util::stream::once(end)))
+        }
+        Action::Slow { milliseconds } => {
+            let pause = std::time::Duration::from_millis(milliseconds);
+            let size = bytes.len().div_ceil(SLOW_PIECES).max(1);
+            let pieces: Vec<Bytes> = bytes.chunks(size).map(Bytes::copy_from_slice).collect();
+            Body::from_stream(futures_util::stream::iter(pieces).then(move |piece| async move {
+                tokio::time::sleep(pause).await;
+                Ok::<_, std::io::Error>(piece)
+            }))
+        }
+        _ => Body::from(bytes),
+    };
+    Response::from_parts(head, body)
 }
 
 fn route(

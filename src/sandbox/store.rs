@@ -1,5 +1,6 @@
 //! What the simulated cloud holds: tenants with their directories, a clock that can be set, and the log of requests.
 
+use super::faults::Faults;
 use super::{CLIENT, SECRET, TENANT};
 use crate::catalog::{Catalog, Kind};
 use jiff::{SignedDuration, Timestamp};
@@ -31,6 +32,8 @@ pub(super) struct World {
     pub signing_key: String,
     /// Elements on a page unless a request says otherwise.
     pub page_size: usize,
+    /// What goes wrong on order.
+    pub faults: Faults,
 }
 
 /// One tenant's directory.
@@ -63,6 +66,7 @@ impl World {
             requests: Vec::new(),
             signing_key: uuid::Uuid::new_v4().to_string(),
             page_size: 100,
+            faults: Faults::default(),
         };
         world.tenant(TENANT);
         world
@@ -95,7 +99,7 @@ impl World {
         tenant.deleted_principals.retain(kept);
     }
 
-    pub(super) fn log(&mut self, method: &str, path: &str, status: u16) {
+    pub(super) fn log(&mut self, method: &str, path: &str, status: Option<u16>) {
         self.requests.push(json!({ "method": method, "path": path, "status": status }));
     }
 

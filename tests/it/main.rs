@@ -14,6 +14,7 @@ mod drift;
 mod five_connectors;
 mod imports;
 mod layering;
+mod sandbox_faults;
 mod sandbox_refusals;
 mod schemas;
 mod stored_states;

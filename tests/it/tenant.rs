@@ -75,6 +75,28 @@ impl Tenant {
         self.send(method, format!("{}/{path}", self.connection().control), None, body).await
     }
 
+    /// Adds a rule of the sandbox's faults, and gives its id.
+    pub async fn fault(&self, rule: Value) -> u64 {
+        let (status, body) = self.control(Method::POST, "faults", Some(rule)).await;
+        assert_eq!(status, 201, "{body}");
+        body["id"].as_u64().unwrap()
+    }
+
+    /// The rules with what they did.
+    pub async fn faults(&self) -> Vec<Value> {
+        list(&self.control(Method::GET, "faults", None).await.1)
+    }
+
+    /// Waits until a rule holds a request, a minute at most.
+    pub async fn until_held(&self, rule: u64) {
+        let held = async {
+            while !self.faults().await.iter().any(|one| one["id"] == rule && one["held"] == 1) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), held).await.expect("nothing was held");
+    }
+
     pub async fn sign_in(&self, secret: &str) -> (StatusCode, Value) {
         let connection = self.connection();
         let scope = format!("{}/.default", connection.graph);
