@@ -1,9 +1,11 @@
 //! What the simulated cloud holds: tenants with their directories, a clock that can be set, and the log of requests.
 
 use super::faults::Faults;
+use super::lag::Lag;
 use super::{CLIENT, SECRET, TENANT};
 use crate::catalog::{Catalog, Kind};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,16 +30,19 @@ pub(super) struct World {
     pub tenants: BTreeMap<String, Tenant>,
     offset: SignedDuration,
     requests: Vec<Value>,
-    /// Signs tokens; new for each process.
+    /// Signs tokens; new for each world.
     pub signing_key: String,
     /// Elements on a page unless a request says otherwise.
     pub page_size: usize,
     /// What goes wrong on order.
     pub faults: Faults,
+    /// What has not been replicated.
+    pub lag: Lag,
 }
 
 /// One tenant's directory.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Tenant {
     pub id: String,
     pub applications: BTreeMap<String, Object>,
@@ -67,6 +72,7 @@ impl World {
             signing_key: uuid::Uuid::new_v4().to_string(),
             page_size: 100,
             faults: Faults::default(),
+            lag: Lag::default(),
         };
         world.tenant(TENANT);
         world
@@ -80,6 +86,15 @@ impl World {
 
     pub(super) fn set_now(&mut self, now: Timestamp) {
         self.offset = now.duration_since(Timestamp::now());
+    }
+
+    /// Milliseconds that the simulated present is ahead of the real one.
+    pub(super) fn offset(&self) -> i64 {
+        i64::try_from(self.offset.as_millis()).unwrap_or_default()
+    }
+
+    pub(super) fn set_offset(&mut self, milliseconds: i64) {
+        self.offset = SignedDuration::from_millis(milliseconds);
     }
 
     /// A tenant; made when it is first asked for, since every GUID is one.
