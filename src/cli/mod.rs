@@ -58,6 +58,27 @@ pub async fn run() -> Result<()> {
     }
 }
 
+/// Listens from now on, and ends when somebody asks the program to: with Ctrl-C, or by the signal that systems stop programs with.
+#[cfg(unix)]
+fn interrupted() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// The same where there is no such signal.
+#[cfg(not(unix))]
+fn interrupted() -> Result<impl Future<Output = ()>> {
+    Ok(async {
+        tokio::signal::ctrl_c().await.ok();
+    })
+}
+
 /// A line for a person, or for a program that reads ours. A closed pipe is no failure.
 fn print(text: &str) {
     use std::io::Write;

@@ -2,7 +2,7 @@
 
 use super::errors::Failure;
 use super::store::World;
-use super::{Call, Caller, Reply, directory};
+use super::{Call, Caller, Reply, lag};
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -91,7 +91,7 @@ fn one(world: &mut World, tenant: &str, caller: &Caller, batch: &Call, part: &Pa
                 page_size: batch.page_size,
                 base: batch.base.clone(),
             };
-            directory::handle(world, tenant, caller, &call)
+            lag::handle(world, tenant, caller, &call)
         }
     };
     reply.unwrap_or_else(|failure| failure.answer(world.now()))

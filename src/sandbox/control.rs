@@ -46,6 +46,9 @@ pub(super) fn answer(
     if let Some(rest) = path.strip_prefix("faults") {
         return world.faults.control(method, rest, body).unwrap_or_else(|failure| failure.answer(world.now()));
     }
+    if path == "lag" {
+        return world.lag.control(method, body).unwrap_or_else(|failure| failure.answer(world.now()));
+    }
     let done = match (method.as_str(), path) {
         ("GET", "requests") => return (StatusCode::OK, Some(json!({ "value": world.requests() }))),
         ("DELETE", "requests") => {

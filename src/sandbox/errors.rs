@@ -55,6 +55,16 @@ impl Failure {
         )
     }
 
+    /// Whether the request was refused because what it refers to is not there.
+    pub(super) fn misses_an_object(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND || self.message.contains("does not reference a valid application object")
+    }
+
+    /// The same text as a 400, as some calls write it.
+    pub(super) fn as_bad_request(self) -> Self {
+        Self::bad_request(self.message)
+    }
+
     pub(super) fn answer(self, now: jiff::Timestamp) -> (StatusCode, Option<Value>) {
         let id = uuid::Uuid::new_v4().to_string();
         let date = now.strftime("%Y-%m-%dT%H:%M:%S").to_string();

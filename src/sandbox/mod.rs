@@ -24,6 +24,7 @@
 //! - `{base}/control/tokens`: `GET` lists every token that was handed out and every assertion that was presented.
 //! - `{base}/control/page_size`: `POST {"size": 3}` makes default pages small, so that a client has to follow them.
 //! - `{base}/control/faults`: requests that fail, wait or lose their connection; see `faults.rs`.
+//! - `{base}/control/lag`: reads that do not see the last writes yet; see `lag.rs`.
 
 mod assertions;
 mod batch;
@@ -33,11 +34,13 @@ mod directory;
 mod errors;
 mod faults;
 mod grants;
+mod lag;
 mod line;
 mod login;
 mod odata;
 mod oidc;
 mod platforms;
+mod state;
 mod store;
 mod types;
 
@@ -53,6 +56,7 @@ use line::{Cut, Lines};
 use serde::Serialize;
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::World;
 use tokio::sync::oneshot;
@@ -84,20 +88,56 @@ pub struct Connection {
     pub client_secret: String,
 }
 
+pub use state::StateError;
+
+/// Why a sandbox does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its address is not free, or not this machine's.
+    #[error("cannot listen at {address}: {why}")]
+    Listen {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system says.
+        why: std::io::Error,
+    },
+    /// Its state file cannot be used.
+    #[error("{0}")]
+    State(#[from] StateError),
+}
+
 /// A running sandbox; dropping it stops it.
 pub struct Sandbox {
     connection: Connection,
+    shared: Shared,
     _stop: oneshot::Sender<()>,
 }
 
 impl Sandbox {
     /// Listens at `address`; port 0 takes a free one.
     pub async fn start(address: SocketAddr) -> std::io::Result<Self> {
+        Self::listen(address, World::new(), None).await
+    }
+
+    /// The same with its state in a file, which is made where it does not exist and kept up to date.
+    pub async fn with_state(address: SocketAddr, file: PathBuf) -> Result<Self, StartError> {
+        let sandbox = Self::listen(address, state::load(&file)?, Some(file)).await;
+        let sandbox = sandbox.map_err(|why| StartError::Listen { address, why })?;
+        sandbox.save()?;
+        Ok(sandbox)
+    }
+
+    /// Writes the state to its file, where it has one.
+    pub fn save(&self) -> Result<(), StateError> {
+        self.shared.save(&self.shared.world())
+    }
+
+    async fn listen(address: SocketAddr, world: World, state: Option<PathBuf>) -> std::io::Result<Self> {
         let listener = tokio::net::TcpListener::bind(address).await?;
         let base = format!("http://{}", listener.local_addr()?);
-        let shared = Shared { world: Arc::new(Mutex::new(World::new())), base: base.clone() };
+        let shared = Shared { world: Arc::new(Mutex::new(world)), base: base.clone(), state: state.map(Arc::new) };
         let (stop, stopped) = oneshot::channel::<()>();
-        let router = Router::new().fallback(answer).with_state(shared);
+        let router = Router::new().fallback(answer).with_state(shared.clone());
         tokio::spawn(async move {
             let until = async {
                 stopped.await.ok();
@@ -114,7 +154,7 @@ impl Sandbox {
             client_id: CLIENT.to_owned(),
             client_secret: SECRET.to_owned(),
         };
-        Ok(Self { connection, _stop: stop })
+        Ok(Self { connection, shared, _stop: stop })
     }
 
     /// How to use it.
@@ -127,9 +167,14 @@ impl Sandbox {
 struct Shared {
     world: Arc<Mutex<World>>,
     base: String,
+    state: Option<Arc<PathBuf>>,
 }
 
 impl Shared {
+    fn save(&self, world: &World) -> Result<(), StateError> {
+        self.state.as_ref().map_or(Ok(()), |file| state::save(file, world))
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -187,7 +232,13 @@ async fn answer(
         let (status, body, retry_after) = match refusal {
             Some(refusal) => (refusal.status, Some(refusal.body), refusal.retry_after),
             None => {
+                let tenants = world.tenants.len();
                 let (status, body) = route(&shared, &mut world, &method, &uri, &headers, &body);
+                // Before the answer: what a client was told is not lost. Looking at a new tenant makes it.
+                let changed = method != Method::GET && status.is_success() || tenants != world.tenants.len();
+                if changed && let Err(why) = shared.save(&world) {
+                    eprintln!("The sandbox's state was not saved: {why}");
+                }
                 (status, body, None)
             }
         };
@@ -279,7 +330,8 @@ fn route(
 ) -> (StatusCode, Option<Value>) {
     let (path, base) = (uri.path(), base(shared, headers));
     if let Some(rest) = path.strip_prefix("/login/") {
-        return login::token(world, &base, method, rest, body);
+        let tenant = rest.split('/').next().unwrap_or_default();
+        return lag::sign_in(world, tenant, |world| login::token(world, &base, method, rest, body));
     }
     if let Some(rest) = path.strip_prefix("/oidc/") {
         return match world.issuer.document(&shared.base, rest).filter(|_| *method == Method::GET) {
@@ -340,7 +392,7 @@ fn graph(
             if call.path == "/$batch" {
                 batch::run(world, tenant, caller, &call)
             } else {
-                directory::handle(world, tenant, caller, &call)
+                lag::handle(world, tenant, caller, &call)
             }
         }
     };

@@ -1,9 +1,11 @@
 //! What the simulated cloud holds: tenants with their directories, a clock that can be set, and the log of requests.
 
 use super::faults::Faults;
+use super::lag::Lag;
 use super::{CLIENT, SECRET, TENANT};
 use crate::catalog::{Catalog, Kind};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +30,7 @@ pub(super) struct World {
     pub tenants: BTreeMap<String, Tenant>,
     offset: SignedDuration,
     requests: Vec<Value>,
-    /// Signs tokens; new for each process.
+    /// Signs tokens; new for each world.
     pub signing_key: String,
     /// Elements on a page unless a request says otherwise.
     pub page_size: usize,
@@ -40,10 +42,13 @@ pub(super) struct World {
     pub tokens: Vec<String>,
     /// The machine that a client runs on.
     pub platforms: super::platforms::Platforms,
+    /// What has not been replicated.
+    pub lag: Lag,
 }
 
 /// One tenant's directory.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Tenant {
     pub id: String,
     pub applications: BTreeMap<String, Object>,
@@ -76,6 +81,7 @@ impl World {
             issuer: super::oidc::Issuer::default(),
             tokens: Vec::new(),
             platforms: super::platforms::Platforms::default(),
+            lag: Lag::default(),
         };
         world.tenant(TENANT);
         world
@@ -89,6 +95,15 @@ impl World {
 
     pub(super) fn set_now(&mut self, now: Timestamp) {
         self.offset = now.duration_since(Timestamp::now());
+    }
+
+    /// Milliseconds that the simulated present is ahead of the real one.
+    pub(super) fn offset(&self) -> i64 {
+        i64::try_from(self.offset.as_millis()).unwrap_or_default()
+    }
+
+    pub(super) fn set_offset(&mut self, milliseconds: i64) {
+        self.offset = SignedDuration::from_millis(milliseconds);
     }
 
     /// A tenant; made when it is first asked for, since every GUID is one.
