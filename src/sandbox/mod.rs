@@ -21,6 +21,7 @@ mod errors;
 mod grants;
 mod login;
 mod odata;
+mod policies;
 mod store;
 mod types;
 
