@@ -104,12 +104,34 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// How to mend what Graph's code says, where the text alone does not tell.
+    pub fn advice(&self) -> Option<&'static str> {
+        POLICY_CODES.iter().find(|(code, _)| *code == self.code).map(|(_, advice)| *advice)
+    }
+}
+
+/// Refusals by an app management policy, whose id is in Graph's own text. Source: the codes that teamsfx and Azure CLI users report.
+const POLICY_CODES: &[(&str, &str)] = &[
+    (
+        "CredentialInvalidLifetimeAsPerAppPolicy",
+        "The tenant's app management policy limits how long a secret may live: shorten `valid_for`, or have the policy changed \
+         (Entra admin center, Enterprise applications, Application policies).",
+    ),
+    (
+        "CredentialTypeNotAllowedAsPerAppPolicy",
+        "The tenant's app management policy forbids secrets: use a certificate (`m365_connector_certificate`) or a federated \
+         credential (`m365_connector_federated_credential`), or have the policy changed.",
+    ),
+];
+
 /// Least application permission for a call. Source: Graph's permission model file (`graph-contract`, section 3).
 fn needed(method: &str, path: &str) -> Option<&'static str> {
     let read = method == "GET";
     let table: &[(&str, &str, &str)] = &[
         ("appRoleAssign", "`Application.Read.All`", "`AppRoleAssignment.ReadWrite.All` and `Application.Read.All`"),
         ("oauth2PermissionGrants", "`Directory.Read.All`", "`DelegatedPermissionGrant.ReadWrite.All`"),
+        ("/policies/defaultAppManagementPolicy", "`Policy.Read.All`", "`Policy.ReadWrite.ApplicationConfiguration`"),
         ("/organization", "`Organization.Read.All`", "`Organization.ReadWrite.All`"),
         (
             "/applications",

@@ -3,6 +3,8 @@
 pub mod apis;
 pub mod config;
 mod errors;
+pub mod lifetime;
+pub mod policies;
 mod registry;
 pub mod run;
 mod services;

@@ -533,7 +533,8 @@ async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'
     Ok(())
 }
 
-async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagnostics> {
+/// Why there is no application of the id: perhaps another of the connector's ids was given.
+pub(super) async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagnostics> {
     let error = Diagnostic::error(format!("There is no application with the object id {id}")).at("application_id");
     if let Some(app) = graph.application_by_app_id(id).await? {
         return Ok(error
