@@ -81,6 +81,11 @@ impl Workspace {
         Ok(Self { cli: cli.to_owned(), folder: folder.to_owned(), sandbox: sandbox.to_owned() })
     }
 
+    /// The program that runs in it.
+    pub fn cli(&self) -> &Path {
+        &self.cli
+    }
+
     /// Where it is.
     pub fn folder(&self) -> &Path {
         &self.folder

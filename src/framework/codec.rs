@@ -317,6 +317,7 @@ mod tests {
     use super::super::value::{Computed, Value};
     use super::*;
     use serde::Deserialize;
+    use std::collections::BTreeSet;
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     struct Sample {
@@ -347,6 +348,21 @@ mod tests {
         let back = to_dynamic(&sample).unwrap();
         assert_eq!(back.attribute("target"), Dynamic::unknown());
         assert_eq!(back.attribute("id"), Dynamic::Null);
+    }
+
+    #[test]
+    fn a_hook_may_plan_a_set_of_which_one_element_is_still_to_be_decided() {
+        let ids = |all: Vec<Value<String>>| Computed::from(all.into_iter().collect::<BTreeSet<_>>());
+        let planned = to_dynamic(&ids(vec![Value::from("b".to_owned()), Value::Unknown])).unwrap();
+        // In the order in which the wire sorts sets, so that equal sets are equal values.
+        let mut sorted = vec![Dynamic::from("b"), Dynamic::unknown()];
+        sorted.sort();
+        assert_eq!(planned, Dynamic::List(sorted));
+        // On its way back the whole is unknown: apply decides all of it.
+        assert_eq!(from_dynamic::<Computed<BTreeSet<Value<String>>>>(&planned), Ok(Computed::Unknown));
+        let known = to_dynamic(&ids(vec![Value::from("b".to_owned()), Value::from("a".to_owned())])).unwrap();
+        assert_eq!(known, Dynamic::List(vec!["a".into(), "b".into()]));
+        assert_eq!(from_dynamic(&known), Ok(ids(vec![Value::from("a".to_owned()), Value::from("b".to_owned())])));
     }
 
     #[test]

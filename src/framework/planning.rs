@@ -201,6 +201,9 @@ fn check_applied(planned: &Dynamic, applied: &Dynamic, at: &Path, faults: &mut V
             if applied.len() > planned.len() {
                 faults.push(format!("{at}: more elements than planned"));
             }
+            for known in planned.iter().filter(|item| item.is_wholly_known() && !applied.contains(item)) {
+                faults.push(format!("{at}: {known:?} was planned and is not there"));
+            }
         }
         (planned, applied) if planned == applied => {}
         _ => faults.push(format!("{at}: was {planned:?}, but now {applied:?}")),
@@ -286,6 +289,15 @@ mod tests {
         parts.insert("status".into(), "other".into());
         assert_eq!(apply_faults(&prior(), &applied).len(), 1);
         assert_eq!(apply_faults(&initial(&schema(), &Dynamic::Null, &config("a")), &prior()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_planned_element_is_there_after_apply_and_an_unknown_one_becomes_any() {
+        let planned = Dynamic::List(vec![Dynamic::unknown(), "a".into()]);
+        let applied = |all: &[&str]| Dynamic::List(all.iter().map(|one| Dynamic::from(*one)).collect());
+        assert_eq!(apply_faults(&planned, &applied(&["a", "b"])), Vec::<String>::new());
+        assert_eq!(apply_faults(&planned, &applied(&["b", "c"])).len(), 1);
+        assert_eq!(apply_faults(&planned, &applied(&["a", "b", "c"])).len(), 1);
     }
 
     #[test]

@@ -15,8 +15,9 @@ pub(super) const MAY_BE_UNKNOWN: &str = "$may_be_unknown";
 /// Name by which the codec recognises an unknown value on its way out.
 pub(super) const UNKNOWN: &str = "$unknown";
 
-/// An input that may be unknown while planning, such as an id that another resource makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// An input that may be unknown while planning, such as an id that another resource makes. As the element of a computed collection: a
+/// part that is still to be decided, beside parts that are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Value<T> {
     /// Decided during apply. Also a collection of which any part is unknown.
     #[default]

@@ -110,6 +110,27 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// How to mend what Graph's code says, where the text alone does not tell.
+    pub fn advice(&self) -> Option<&'static str> {
+        POLICY_CODES.iter().find(|(code, _)| *code == self.code).map(|(_, advice)| *advice)
+    }
+}
+
+/// Refusals by an app management policy, whose id is in Graph's own text. Source: the codes that teamsfx and Azure CLI users report.
+const POLICY_CODES: &[(&str, &str)] = &[
+    (
+        "CredentialInvalidLifetimeAsPerAppPolicy",
+        "The tenant's app management policy limits how long a secret may live: shorten `valid_for`, or have the policy changed \
+         (Entra admin center, Enterprise applications, Application policies).",
+    ),
+    (
+        "CredentialTypeNotAllowedAsPerAppPolicy",
+        "The tenant's app management policy forbids secrets: use a certificate (`m365_connector_certificate`) or a federated \
+         credential (`m365_connector_federated_credential`), or have the policy changed.",
+    ),
+];
+
 impl GraphError {
     fn api(&self) -> Option<&ApiError> {
         match self {

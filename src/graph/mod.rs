@@ -2,6 +2,7 @@
 //!
 //! One file per entity holds its shapes and calls; [`transport`] sends, retries and ends in time; [`auth`] signs in.
 
+mod app_management_policy;
 mod app_role_assignment;
 mod application;
 pub mod auth;
@@ -17,9 +18,11 @@ mod managed_identity;
 pub mod needed;
 mod oauth2_permission_grant;
 mod organization;
+mod password;
 mod service_principal;
 mod transport;
 
+pub use app_management_policy::{AppManagementPolicy, PasswordRule};
 pub use app_role_assignment::AppRoleAssignment;
 pub use application::{Application, ApplicationPatch, NewApplication, Patch, RequiredResourceAccess, ResourceAccess};
 pub use auth::{AccessToken, AuthError, Claims, TokenRequest, TokenSource};
@@ -33,5 +36,6 @@ pub use errors::{ApiError, GraphError};
 pub use managed_identity::{IMDS, IdentityService, ManagedIdentity};
 pub use oauth2_permission_grant::PermissionGrant;
 pub use organization::{Organization, VerifiedDomain};
+pub use password::{AddedPassword, NewPassword, Password};
 pub use service_principal::{AppRole, PermissionScope, ServicePrincipal, ServicePrincipalPatch};
 pub use transport::{Graph, Limits, Options};

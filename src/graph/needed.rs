@@ -68,6 +68,12 @@ pub const OPERATIONS: &[Operation] = &[
         permission: "`Organization.Read.All`",
     },
     Operation {
+        purpose: "Compare secrets with the tenant's app management policy while planning (optional)",
+        methods: READ,
+        path: "/policies/defaultAppManagementPolicy",
+        permission: "`Policy.Read.All`",
+    },
+    Operation {
         purpose: "See applications that were deleted",
         methods: READ,
         path: "/directory/deletedItems",

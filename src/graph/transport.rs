@@ -327,6 +327,11 @@ impl Graph {
         }
     }
 
+    /// Waits before the next of several rounds, each time longer.
+    pub(super) async fn wait(&self, round: u32, tried: &str, last: Option<&String>) -> Result<(), GraphError> {
+        self.pause(backoff(round), tried.to_owned(), last).await
+    }
+
     /// Repeats `call` while the directory still replicates what was made a moment ago: up to about a minute.
     pub(super) async fn settled<T, F: Future<Output = Result<T, GraphError>>>(
         &self,

@@ -1,6 +1,7 @@
 //! The provider block: what it may say, where the environment fills gaps, and what becomes of it.
 
 use super::credentials::{Given, Method};
+use super::lifetime::lifetime;
 use crate::framework::timeouts::duration;
 use crate::framework::{Diagnostic, Diagnostics, Path, Result, Secret, Step, Value, is_guid};
 use crate::graph::Endpoints;
@@ -63,6 +64,8 @@ pub struct ProviderConfig {
     pub ca_certificate_path: Option<Value<String>>,
     /// Folders with further connector profiles (`*.toml`), relative to the working directory. They may not redefine a built-in one.
     pub catalog_paths: Option<Value<Vec<String>>>,
+    /// Limits for everything that a plan asks for. A plan that asks for more is an error, before anything is touched.
+    pub guardrails: Option<Value<Guardrails>>,
     /// How often a request is repeated that the service throttled or could not serve. Default 10.
     pub max_retries: Option<Value<u32>>,
     /// How long one request may take, such as `"30s"` (default).
@@ -77,6 +80,13 @@ pub struct EndpointsConfig {
     pub login: Option<String>,
     /// Base URL of Microsoft Graph, such as `https://graph.microsoft.com`. Tokens are asked for `<graph>/.default`.
     pub graph: Option<String>,
+}
+
+/// Limits for everything that a plan asks for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Guardrails {
+    /// Longest `valid_for` of an `m365_connector_secret`, in ISO 8601 with days or weeks, such as `P180D` or `P26W`.
+    pub max_secret_lifetime: Option<String>,
 }
 
 /// A cloud that the provider knows.
@@ -126,6 +136,8 @@ pub struct Settings {
     pub ca_certificate: Option<PathBuf>,
     /// Folders with further profiles.
     pub catalog_paths: Vec<PathBuf>,
+    /// Longest lifetime of a secret, in ISO 8601.
+    pub max_secret_lifetime: Option<String>,
     /// Retries of one request.
     pub max_retries: u32,
     /// Limit of one request.
@@ -159,6 +171,10 @@ impl ProviderConfig {
             found.take(guid(client, "client_id"));
         }
         found.take(self.credentials().check());
+        if let Some(Value::Known(Guardrails { max_secret_lifetime: Some(text) })) = &self.guardrails {
+            let at = Path::attribute("guardrails").then(Step::Attribute("max_secret_lifetime".to_owned()));
+            found.take(lifetime(text, at));
+        }
         found.into_result()
     }
 
@@ -226,6 +242,14 @@ impl ProviderConfig {
             }
             None => Vec::new(),
         };
+        let guardrails = match self.guardrails {
+            Some(Value::Known(guardrails)) => guardrails,
+            Some(Value::Unknown) => {
+                unknown.push("guardrails");
+                Guardrails::default()
+            }
+            None => Guardrails::default(),
+        };
         let max_retries = match self.max_retries {
             Some(Value::Known(count)) => count,
             _ => 10,
@@ -242,6 +266,7 @@ impl ProviderConfig {
             environment,
             ca_certificate,
             catalog_paths,
+            max_secret_lifetime: guardrails.max_secret_lifetime,
             max_retries,
             request_timeout: request_timeout.unwrap_or(Duration::from_secs(30)),
             unknown,

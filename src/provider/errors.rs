@@ -19,6 +19,9 @@ impl From<GraphError> for Diagnostic {
                 if let Some(needed) = api.needed {
                     found = found.help(format!("The provider's own identity needs {needed}."));
                 }
+                if let Some(advice) = api.advice() {
+                    found = found.help(advice);
+                }
                 let id = api.request_id.as_deref().unwrap_or("none");
                 found.help(format!("Request id: {id}"))
             }

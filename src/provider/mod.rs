@@ -4,6 +4,8 @@ pub mod apis;
 pub mod config;
 pub mod credentials;
 mod errors;
+pub mod lifetime;
+pub mod policies;
 mod registry;
 pub mod run;
 mod services;

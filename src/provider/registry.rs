@@ -6,7 +6,7 @@ use crate::data_sources::{
 };
 use crate::ephemeral::ConnectorToken;
 use crate::framework::Registry;
-use crate::resources::{AdminConsent, ConnectorApp, ConnectorPermissionSet};
+use crate::resources::{AdminConsent, ConnectorApp, ConnectorPermissionSet, ConnectorSecret};
 
 /// Everything that this provider serves.
 pub fn registry() -> Registry<Services> {
@@ -14,6 +14,7 @@ pub fn registry() -> Registry<Services> {
         .resource::<ConnectorApp>()
         .resource::<ConnectorPermissionSet>()
         .resource::<AdminConsent>()
+        .resource::<ConnectorSecret>()
         .data_source::<ApiPermissions>()
         .data_source::<ClientConfig>()
         .data_source::<ConnectorAppSource>()

@@ -21,6 +21,7 @@ pub struct Services {
     clients: Mutex<HashMap<String, Graph>>,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     apis: super::apis::ApiPrincipals,
+    policies: super::policies::Policies,
 }
 
 /// What the hooks of this provider's resources are given.
@@ -38,6 +39,7 @@ impl Services {
             clients: Mutex::default(),
             locks: Mutex::default(),
             apis: super::apis::ApiPrincipals::default(),
+            policies: super::policies::Policies::default(),
         })
     }
 
@@ -184,6 +186,16 @@ impl Context<Services> {
     /// The tenant's API principals, each looked up once.
     pub fn apis(&self) -> Result<&super::apis::ApiPrincipals> {
         Ok(&self.services()?.apis)
+    }
+
+    /// The tenants' policies, each looked up once.
+    pub fn policies(&self) -> Result<&super::policies::Policies> {
+        Ok(&self.services()?.policies)
+    }
+
+    /// Longest lifetime that the provider block allows a secret; `None` where it says nothing, or is not known yet.
+    pub fn max_secret_lifetime(&self) -> Option<&str> {
+        self.configured_services()?.settings.max_secret_lifetime.as_deref()
     }
 
     /// Whether the catalogue's ids hold in the configured cloud; assumed while the provider is not configured.

@@ -582,7 +582,8 @@ async fn merged(
     Ok((wanted, ids))
 }
 
-async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagnostics> {
+/// Why there is no application of the id: perhaps another of the connector's ids was given.
+pub(super) async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagnostics> {
     let error = Diagnostic::error(format!("There is no application with the object id {id}")).at("application_id");
     if let Some(app) = graph.application_by_app_id(id).await? {
         return Ok(error

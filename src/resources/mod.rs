@@ -3,12 +3,14 @@
 pub mod admin_consent;
 pub mod connector_app;
 pub mod connector_permission_set;
+pub mod connector_secret;
 pub mod permissions;
 mod redirect_uris;
 
 pub use admin_consent::AdminConsent;
 pub use connector_app::ConnectorApp;
 pub use connector_permission_set::ConnectorPermissionSet;
+pub use connector_secret::ConnectorSecret;
 
 use crate::framework::{Computed, Diagnostic, Resource, Result};
 use crate::provider::{Cx, Target};

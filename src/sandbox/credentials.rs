@@ -5,13 +5,16 @@ use super::errors::Failure;
 use super::odata::Options;
 use super::store::{Object, Tenant, World, new_id, text};
 use super::types::check;
-use super::{Call, Reply};
+use super::{Call, Reply, policies};
 use axum::http::{Method, StatusCode};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 /// Most federated credentials of one application. Source: Microsoft's documentation of workload identity federation.
 const MOST_FEDERATED: usize = 20;
+
+/// Most secrets of an application that personal accounts may use. Source: Microsoft's validation differences by supported account types.
+const MOST_PERSONAL: usize = 2;
 
 /// What a presented secret is.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,6 +45,7 @@ pub(super) fn find_secret(world: &mut World, tenant: &str, client: &str, present
 /// `POST …/addPassword`. The text is in this one answer only.
 pub(super) fn add_password(tenant: &mut Tenant, id: &str, call: &Call, now: Timestamp) -> Reply {
     let body = object(call)?;
+    only_parameter(&body, "passwordCredential", "addPassword")?;
     let wish = match body.get("passwordCredential") {
         Some(Value::Object(wish)) => wish.clone(),
         None | Some(Value::Null) => Object::new(),
@@ -59,12 +63,18 @@ pub(super) fn add_password(tenant: &mut Tenant, id: &str, call: &Call, now: Time
     if end <= start {
         return Err(Failure::bad_request("Key credential end date is invalid."));
     }
+    policies::allow_password(tenant, id, end.duration_since(start))?;
     let (key, secret) = (new_id(), format!("{}~{}", new_id().replace('-', "."), &new_id()[..3]));
     let shown = json!({
         "keyId": key, "displayName": wish.get("displayName").cloned().unwrap_or_default(), "hint": secret.chars().take(3).collect::<String>(),
         "startDateTime": start.to_string(), "endDateTime": end.to_string(), "customKeyIdentifier": null, "secretText": null,
     });
     let Some(holder) = holder(tenant, id) else { return Err(Failure::no_such(id)) };
+    let personal = text(holder, "signInAudience").contains("Personal");
+    let present = holder.get("passwordCredentials").and_then(Value::as_array).map_or(0, Vec::len);
+    if personal && present >= MOST_PERSONAL {
+        return Err(Failure::bad_request("The application exceeds the maximum number of password credentials."));
+    }
     match holder.entry("passwordCredentials").or_insert(json!([])).as_array_mut() {
         Some(all) => all.push(shown.clone()),
         None => return Err(Failure::bad_request("The object has no password credentials.")),
@@ -78,7 +88,11 @@ pub(super) fn add_password(tenant: &mut Tenant, id: &str, call: &Call, now: Time
 /// `POST …/removePassword`.
 pub(super) fn remove_password(tenant: &mut Tenant, id: &str, call: &Call) -> Reply {
     let body = object(call)?;
-    let key = text(&body, "keyId").to_owned();
+    only_parameter(&body, "keyId", "removePassword")?;
+    let key = text(&body, "keyId").to_lowercase();
+    if uuid::Uuid::try_parse(&key).is_err() {
+        return Err(Failure::bad_request("The parameter 'keyId' of the operation 'removePassword' is a Guid."));
+    }
     let Some(holder) = holder(tenant, id) else { return Err(Failure::no_such(id)) };
     let all = holder.get_mut("passwordCredentials").and_then(Value::as_array_mut);
     let position = all.as_ref().and_then(|all| all.iter().position(|one| one["keyId"] == key.as_str()));
@@ -90,6 +104,16 @@ pub(super) fn remove_password(tenant: &mut Tenant, id: &str, call: &Call) -> Rep
     }
     tenant.secrets.remove(&key);
     Ok((StatusCode::NO_CONTENT, None))
+}
+
+/// An action takes the parameters that its declaration names.
+fn only_parameter(body: &Object, known: &str, action: &str) -> Result<(), Failure> {
+    match body.keys().find(|name| *name != known) {
+        None => Ok(()),
+        Some(name) => Err(Failure::bad_request(format!(
+            "The parameter '{name}' in the request payload is not a valid parameter for the operation '{action}'."
+        ))),
+    }
 }
 
 fn holder<'a>(tenant: &'a mut Tenant, id: &str) -> Option<&'a mut Object> {

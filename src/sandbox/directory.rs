@@ -4,7 +4,7 @@ use super::errors::Failure;
 use super::odata::Options;
 use super::store::{MICROSOFT, Object, Tenant, World, id_of, new_id, text};
 use super::types::check;
-use super::{Call, Caller, Reply, credentials, grants};
+use super::{Call, Caller, Reply, credentials, grants, policies};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -63,6 +63,7 @@ pub(super) fn handle(world: &mut World, tenant: &str, caller: &Caller, call: &Ca
         }
         ("oauth2PermissionGrants", None, rest) => grants::permission_grants(world, tenant, caller, call, rest),
         ("users", None, rest) => users(world.tenant(tenant), caller, call, rest),
+        ("policies", None, rest) => policies::policies(world.tenant(tenant), caller, call, rest),
         ("organization", None, []) => organization(world.tenant(tenant), caller, call),
         ("directory", None, ["deletedItems", rest @ ..]) => deleted_items(world, tenant, caller, call, rest),
         _ => Err(Failure::bad_request(format!("Resource not found for the segment '{collection}'."))),
@@ -382,6 +383,7 @@ fn application(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id
             caller.may_write(directory, &[id])?;
             credentials::remove_password(directory, id, call)
         }
+        (_, ["appManagementPolicies", rest @ ..]) => policies::of_application(directory, caller, call, id, rest),
         (method, ["federatedIdentityCredentials", rest @ ..]) => {
             if *method == Method::GET {
                 caller.may_read(directory, &[id])?;

@@ -35,6 +35,18 @@ impl Failure {
         Self::new(StatusCode::CONFLICT, "Request_MultipleObjectsWithSameKeyValue", message)
     }
 
+    /// Source: the code and text that Azure CLI users report.
+    pub(super) fn credential_lifetime(policy: &str) -> Self {
+        let text = format!("Credential lifetime exceeds the max value allowed as per assigned policy '{policy}'.");
+        Self::new(StatusCode::BAD_REQUEST, "CredentialInvalidLifetimeAsPerAppPolicy", text)
+    }
+
+    /// Likewise.
+    pub(super) fn credential_type_not_allowed(policy: &str) -> Self {
+        let text = format!("Credential type not allowed as per assigned policy '{policy}'.");
+        Self::new(StatusCode::BAD_REQUEST, "CredentialTypeNotAllowedAsPerAppPolicy", text)
+    }
+
     pub(super) fn denied() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,

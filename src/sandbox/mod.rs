@@ -40,6 +40,7 @@ mod login;
 mod odata;
 mod oidc;
 mod platforms;
+mod policies;
 mod state;
 mod store;
 mod types;

@@ -65,6 +65,12 @@ pub(super) struct Tenant {
     pub secrets: BTreeMap<String, String>,
     /// Federated credentials by application.
     pub federated: BTreeMap<String, Vec<Object>>,
+    /// The tenant's app management policy.
+    pub policy: Object,
+    /// Further app management policies by id.
+    pub app_policies: BTreeMap<String, Object>,
+    /// Which of them an application has.
+    pub assigned_policies: BTreeMap<String, String>,
     /// Microsoft's APIs that this tenant may not have.
     pub unlicensed: BTreeSet<String>,
 }
@@ -147,7 +153,7 @@ pub(super) fn new_id() -> String {
 
 impl Tenant {
     fn seeded(id: &str, now: Timestamp) -> Self {
-        let mut tenant = Self { id: id.to_owned(), ..Self::default() };
+        let mut tenant = Self { id: id.to_owned(), policy: super::policies::untouched(), ..Self::default() };
         for key in Catalog::built_in().api_keys() {
             tenant.add_first_party(key);
         }

@@ -105,6 +105,11 @@ impl Tenant {
         body
     }
 
+    /// The status of a request at any address.
+    pub async fn status(&self, method: Method, url: &str, body: Option<Value>) -> StatusCode {
+        self.send(method, url.to_owned(), None, body).await.0
+    }
+
     pub async fn control(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
         self.send(method, format!("{}/{path}", self.connection().control), None, body).await
     }

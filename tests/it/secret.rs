@@ -1,0 +1,629 @@
+//! `m365_connector_secret` through the real CLIs: made, rotated in time, lost and found, guarded.
+
+use crate::tenant::{Tenant, list};
+use crate::workspace::{
+    BLOCK, HEAD, PROVIDER, Workspace, assert_no_change, change, every_cli, failed_plan, flat, texts,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use terraform_provider_m365::cli::terraform::find;
+
+const SECRET: &str = "m365_connector_secret.x";
+
+/// An application that somebody else made, with a principal: what the secret is on is not what these tests are about.
+struct App {
+    id: String,
+    client_id: String,
+}
+
+impl App {
+    async fn made(tenant: &Tenant) -> Self {
+        let body = json!({ "displayName": "x", "signInAudience": "AzureADMyOrg" });
+        let app = tenant.admin(Method::POST, "/applications", Some(body)).await;
+        tenant.admin(Method::POST, "/servicePrincipals", Some(json!({ "appId": app["appId"] }))).await;
+        let text = |name: &str| app[name].as_str().unwrap().to_owned();
+        Self { id: text("id"), client_id: text("appId") }
+    }
+
+    async fn secrets(&self, tenant: &Tenant) -> Vec<Value> {
+        let app = tenant.admin(Method::GET, &format!("/applications/{}", self.id), None).await;
+        app["passwordCredentials"].as_array().unwrap().clone()
+    }
+
+    async fn key_ids(&self, tenant: &Tenant) -> BTreeSet<String> {
+        self.secrets(tenant).await.iter().map(|one| one["keyId"].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn remove(&self, tenant: &Tenant, key_id: &str) {
+        let path = format!("/applications/{}/removePassword", self.id);
+        tenant.admin(Method::POST, &path, Some(json!({ "keyId": key_id }))).await;
+    }
+
+    async fn plant(&self, tenant: &Tenant, wish: Value) -> String {
+        let path = format!("/applications/{}/addPassword", self.id);
+        let made = tenant.admin(Method::POST, &path, Some(json!({ "passwordCredential": wish }))).await;
+        made["keyId"].as_str().unwrap().to_owned()
+    }
+
+    async fn opens(&self, tenant: &Tenant, value: &str) -> bool {
+        tenant.sign_in_as(&self.client_id, value).await.0 == 200
+    }
+
+    fn secret(&self, further: &str) -> String {
+        self.named("x", "siem", further)
+    }
+
+    fn named(&self, label: &str, name: &str, further: &str) -> String {
+        format!(
+            r#"
+resource "m365_connector_secret" "{label}" {{
+  application_id = "{}"
+  display_name   = "{name}"
+  {further}
+}}
+"#,
+            self.id
+        )
+    }
+}
+
+fn write(workspace: &Workspace, resources: &str) {
+    workspace.write(&format!("{HEAD}{BLOCK}{resources}")).unwrap();
+}
+
+/// The secret's attributes as the state holds them.
+fn state(workspace: &Workspace) -> Value {
+    let text = std::fs::read_to_string(workspace.folder().join("terraform.tfstate")).unwrap();
+    let state: Value = serde_json::from_str(&text).unwrap();
+    let all = state["resources"].as_array().unwrap();
+    all.iter().find(|one| one["name"] == "x").unwrap()["instances"][0]["attributes"].clone()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
+
+const DAY_0: &str = "2026-01-01T00:00:00Z";
+
+/// Sets the sandbox's clock to so many days after day 0.
+async fn day(tenant: &Tenant, days: i64) {
+    tenant.control(Method::POST, "clock", Some(json!({ "now": DAY_0 }))).await;
+    let (status, _) = tenant.control(Method::POST, "clock", Some(json!({ "advance": format!("P{days}D") }))).await;
+    assert_eq!(status, 204);
+}
+
+/// Applies the plan that `Workspace::plan` left.
+async fn apply_saved(workspace: &Workspace) -> String {
+    workspace.run(&["apply", "-no-color", "-input=false", "plan.out"]).await.unwrap().expect(0).unwrap()
+}
+
+/// A plan whose exit code and actions are as expected; gives the planned change and the output.
+async fn planned(workspace: &Workspace, code: i32, action: &str) -> (Value, String) {
+    let (found, plan, output) = workspace.plan(&[]).await.unwrap();
+    assert_eq!(found, code, "{output}");
+    let change = change(&plan, SECRET).clone();
+    assert_eq!(change["actions"], json!([action]), "{output}");
+    (change, flat(&output))
+}
+
+/// What a plan that rotates promises: the present key becomes the previous one, and one more key is still to be known.
+fn assert_rotates(change: &Value, keeps: bool) {
+    let (before, after, unknown) = (&change["before"], &change["after"], &change["after_unknown"]);
+    assert_eq!(after["previous_key_id"], before["key_id"], "{change}");
+    let kept = if keeps { vec![before["key_id"].clone(), Value::Null] } else { vec![Value::Null] };
+    let sorted = |all: &Value| {
+        let mut all = all.as_array().unwrap().clone();
+        all.sort_by_key(|one| one.as_str().is_none());
+        all
+    };
+    assert_eq!(sorted(&after["key_ids"]), kept, "{change}");
+    assert_eq!(unknown["key_ids"].as_array().unwrap().iter().filter(|one| **one == json!(true)).count(), 1, "{change}");
+    for attribute in ["key_id", "start_date_time", "end_date_time", "hint"] {
+        assert_eq!(unknown[attribute], true, "{attribute}: {change}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_made_for_half_a_year_and_then_nothing_changes() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        day(&tenant, 0).await;
+        write(&workspace, &app.secret(""));
+        workspace.apply(&[]).await.unwrap();
+        let made = state(&workspace);
+        let secrets = app.secrets(&tenant).await;
+        assert_eq!((secrets.len(), &secrets[0]["keyId"], &secrets[0]["hint"]), (1, &made["key_id"], &made["hint"]));
+        assert_eq!((&made["display_name"], &made["key_ids"]), (&json!("siem"), &json!([made["key_id"]])));
+        assert_eq!((&made["previous_key_id"], &made["encrypted_value"]), (&Value::Null, &Value::Null));
+        assert_ne!(secrets[0]["displayName"], "siem", "the marker is on the tenant's side alone");
+        let time = |name: &str| text(&made[name]).parse::<jiff::Timestamp>().unwrap();
+        assert_eq!(time("end_date_time").duration_since(time("start_date_time")).as_hours(), 180 * 24);
+        assert!(app.opens(&tenant, &text(&made["value"])).await);
+        assert_no_change(&workspace).await;
+        let (_, _, output) = workspace.plan(&[]).await.unwrap();
+        assert!(!output.contains("Warning: The secret"), "{output}");
+
+        // Half a plan later nothing is written for what only the configuration knows.
+        tenant.forget_requests().await;
+        write(&workspace, &app.secret("valid_for = \"P26W\"\n  rotate_before = \"P2W\""));
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_eq!((&change["after"]["key_id"], &change["after"]["key_ids"]), (&made["key_id"], &made["key_ids"]));
+        apply_saved(&workspace).await;
+        assert_eq!(tenant.writes().await, Vec::<String>::new());
+        assert_no_change(&workspace).await;
+
+        workspace.apply(&["-destroy"]).await.unwrap();
+        assert_eq!(app.secrets(&tenant).await, Vec::<Value>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_travel() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        day(&tenant, 0).await;
+        write(&workspace, &app.secret(""));
+        workspace.apply(&[]).await.unwrap();
+        let first = text(&state(&workspace)["key_id"]);
+
+        for quiet in [0, 149] {
+            day(&tenant, quiet).await;
+            let (_, output) = planned(&workspace, 0, "no-op").await;
+            assert!(!output.contains("Warning: The secret"), "day {quiet}: {output}");
+        }
+        // A plan of the day before rotation was due does what it said, though it is due when it is applied.
+        day(&tenant, 151).await;
+        apply_saved(&workspace).await;
+        assert_eq!(app.key_ids(&tenant).await, BTreeSet::from([first.clone()]));
+
+        for (late, end) in [(151, "it ends soon"), (179, "it ends soon"), (181, "it has ended")] {
+            day(&tenant, late).await;
+            let (change, output) = planned(&workspace, 2, "update").await;
+            assert_rotates(&change, true);
+            assert!(
+                output.contains("Warning: The secret \"siem\" will be rotated") && output.contains(end),
+                "day {late}: {output}"
+            );
+        }
+        // Nothing of that depends on when it is applied.
+        day(&tenant, 182).await;
+        apply_saved(&workspace).await;
+        let rotated = state(&workspace);
+        assert_eq!(rotated["previous_key_id"], first.as_str());
+        assert_eq!(texts(&rotated["key_ids"]), BTreeSet::from([first.clone(), text(&rotated["key_id"])]));
+        assert_eq!(
+            app.key_ids(&tenant).await,
+            texts(&rotated["key_ids"]),
+            "the ended one stays until the next rotation"
+        );
+        assert!(app.opens(&tenant, &text(&rotated["value"])).await);
+        assert_no_change(&workspace).await;
+
+        // Where it is rotated late, its end is a warning all the same.
+        write(&workspace, &app.secret("rotate_before = \"P1D\""));
+        workspace.apply(&[]).await.unwrap();
+        day(&tenant, 182 + 149).await;
+        assert!(!planned(&workspace, 0, "no-op").await.1.contains("Warning: The secret"));
+        day(&tenant, 182 + 151).await;
+        assert!(planned(&workspace, 0, "no-op").await.1.contains("Warning: The secret \"siem\" ends on"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_values_work_until_the_next_rotation_and_then_the_newer_two() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let with = |trigger: &str| app.secret(&format!("rotation_triggers = {{ ticket = \"{trigger}\" }}"));
+        let mut values = Vec::new();
+        for trigger in ["one", "two", "three"] {
+            write(&workspace, &with(trigger));
+            if !values.is_empty() {
+                let (change, _) = planned(&workspace, 2, "update").await;
+                assert_rotates(&change, true);
+            }
+            workspace.apply(&[]).await.unwrap();
+            assert_no_change(&workspace).await;
+            values.push(text(&state(&workspace)["value"]));
+            let newer = values.len().saturating_sub(2);
+            for (index, value) in values.iter().enumerate() {
+                assert_eq!(app.opens(&tenant, value).await, index >= newer, "value {index} after {trigger}");
+            }
+        }
+        assert_eq!(app.secrets(&tenant).await.len(), 2);
+
+        // Without `keep_previous` a rotation leaves one.
+        write(&workspace, &app.secret("rotation_triggers = { ticket = \"four\" }\n  keep_previous = false"));
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_rotates(&change, false);
+        apply_saved(&workspace).await;
+        assert_eq!(app.key_ids(&tenant).await, BTreeSet::from([text(&state(&workspace)["key_id"])]));
+        assert!(!app.opens(&tenant, &values[2]).await);
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_name_rotates_and_a_previous_one_that_ends_or_goes_is_no_drift() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        write(&workspace, &app.secret(""));
+        workspace.apply(&[]).await.unwrap();
+        let first = text(&state(&workspace)["key_id"]);
+        write(&workspace, &app.named("x", "soc", ""));
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_rotates(&change, true);
+        apply_saved(&workspace).await;
+        assert_no_change(&workspace).await;
+        app.remove(&tenant, &first).await;
+        assert_no_change(&workspace).await;
+        assert_eq!(app.secrets(&tenant).await.len(), 1);
+        workspace.apply(&["-destroy"]).await.unwrap();
+        assert_eq!(app.secrets(&tenant).await.len(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_somebody_removed_is_made_anew_and_the_surviving_one_stays() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let with = |trigger: &str| app.secret(&format!("rotation_triggers = {{ ticket = \"{trigger}\" }}"));
+        for trigger in ["one", "two"] {
+            write(&workspace, &with(trigger));
+            workspace.apply(&[]).await.unwrap();
+        }
+        let before = state(&workspace);
+        tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT1H" }))).await;
+        app.remove(&tenant, &text(&before["key_id"])).await;
+        let (change, output) = planned(&workspace, 2, "update").await;
+        assert!(output.contains("somebody removed it"), "{output}");
+        // The vendor can only be using the one before it.
+        assert_eq!(change["after"]["previous_key_id"], before["previous_key_id"]);
+        apply_saved(&workspace).await;
+        let after = state(&workspace);
+        let both = BTreeSet::from([text(&before["previous_key_id"]), text(&after["key_id"])]);
+        assert_eq!(app.key_ids(&tenant).await, both);
+        assert_no_change(&workspace).await;
+
+        // And when none survives.
+        tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT1H" }))).await;
+        for key in both {
+            app.remove(&tenant, &key).await;
+        }
+        planned(&workspace, 2, "update").await;
+        apply_saved(&workspace).await;
+        assert_eq!(app.key_ids(&tenant).await, BTreeSet::from([text(&state(&workspace)["key_id"])]));
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+/// A key pair as `age-keygen` makes it.
+fn key_pair() -> (age::x25519::Identity, String) {
+    let identity = age::x25519::Identity::generate();
+    let public = identity.to_public().to_string();
+    (identity, public)
+}
+
+/// Opens an armoured file with the `age` tool; `None` where this machine has none.
+fn open_with_age(identity: &age::x25519::Identity, armoured: &str) -> Option<String> {
+    use age::secrecy::ExposeSecret;
+    let folder = tempfile::tempdir().unwrap();
+    let (key, file) = (folder.path().join("key"), folder.path().join("secret.age"));
+    std::fs::write(&key, identity.to_string().expose_secret()).unwrap();
+    std::fs::write(&file, armoured).unwrap();
+    let mut age = Command::new("age");
+    let done = age.arg("--decrypt").arg("-i").arg(&key).arg(&file).stdin(Stdio::null()).output().ok()?;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Some(String::from_utf8(done.stdout).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_recipient_only_its_key_opens_the_secret() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let (identity, public) = key_pair();
+        write(&workspace, &app.secret(&format!("recipient = \"{public}\"")));
+        let (change, _) = planned(&workspace, 2, "create").await;
+        assert_eq!(
+            (&change["after"]["value"], &change["after_unknown"]["encrypted_value"]),
+            (&Value::Null, &json!(true))
+        );
+        apply_saved(&workspace).await;
+        let made = state(&workspace);
+        assert_eq!(made["value"], Value::Null);
+        let armoured = text(&made["encrypted_value"]);
+        assert!(armoured.starts_with("-----BEGIN AGE ENCRYPTED FILE-----"), "{armoured}");
+        let value = String::from_utf8(age::decrypt(&identity, armoured.as_bytes()).unwrap()).unwrap();
+        assert!(app.opens(&tenant, &value).await);
+        match open_with_age(&identity, &armoured) {
+            Some(opened) => {
+                println!("`age` opened the file");
+                assert_eq!(opened, value);
+            }
+            None => println!("`age` is not on this machine: the file was opened by the crate alone"),
+        }
+        assert_no_change(&workspace).await;
+
+        // The search would have found it: the state without a recipient holds the value.
+        let holds = |value: &str| {
+            std::fs::read_to_string(workspace.folder().join("terraform.tfstate")).unwrap().contains(value)
+        };
+        assert!(!holds(&value));
+        let (other, public) = key_pair();
+        write(&workspace, &app.secret(&format!("recipient = \"{public}\"")));
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_rotates(&change, true);
+        apply_saved(&workspace).await;
+        let second = age::decrypt(&other, text(&state(&workspace)["encrypted_value"]).as_bytes()).unwrap();
+        assert!(app.opens(&tenant, std::str::from_utf8(&second).unwrap()).await);
+        write(&workspace, &app.secret(""));
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_rotates(&change, true);
+        apply_saved(&workspace).await;
+        let clear = state(&workspace);
+        assert_eq!(clear["encrypted_value"], Value::Null);
+        assert!(holds(&text(&clear["value"])));
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_secret_may_not_say_fails_with_its_path_and_never_with_a_private_key() {
+    every_cli(async |workspace, tenant| {
+        use age::secrecy::ExposeSecret;
+        let app = App::made(&tenant).await;
+        let cases = [
+            ("valid_for = \"P6M\"", "`valid_for` is not a lifetime", "valid_for"),
+            ("rotate_before = \"30d\"", "`rotate_before` is not a lifetime", "rotate_before"),
+            ("rotate_before = \"P180D\"", "`rotate_before` is not shorter than `valid_for`", "rotate_before = "),
+            ("recipient = \"age1nonsense\"", "`recipient` is not an age public key", "recipient"),
+            ("recipient = \"ssh-ed25519 AAAA\"", "`recipient` is not an age public key", "recipient"),
+        ];
+        for (line, summary, path) in cases {
+            write(&workspace, &app.secret(line));
+            let output = failed_plan(&workspace, &tenant).await;
+            assert!(output.contains(summary) && output.contains(path), "{line}: {output}");
+        }
+        write(&workspace, &app.named("x", "siem (m365)", ""));
+        assert!(failed_plan(&workspace, &tenant).await.contains("`display_name` may not end with"));
+        write(&workspace, &app.named("x", &"n".repeat(81), ""));
+        assert!(failed_plan(&workspace, &tenant).await.contains("`display_name` has the wrong length"));
+
+        let private = key_pair().0.to_string();
+        let private = private.expose_secret();
+        for spelling in [private.to_owned(), private.to_lowercase()] {
+            for line in [format!("recipient = \"{spelling}\""), "recipient = var.key".to_owned()] {
+                let variable = format!("variable \"key\" {{\n  default = \"{spelling}\"\n}}\n");
+                write(&workspace, &(app.secret(&line) + &variable));
+                let output = failed_plan(&workspace, &tenant).await;
+                assert!(output.contains("`recipient` holds a secret key"), "{output}");
+                assert!(!output.contains(&spelling[20..40]), "the key is echoed: {output}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_secrets_of_one_name_are_refused_and_of_two_names_live_side_by_side() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        write(&workspace, &(app.secret("") + &app.named("y", "siem", "")));
+        assert!(failed_plan(&workspace, &tenant).await.contains("Two secrets of one application are called \"siem\""));
+        write(&workspace, &(app.secret("") + &app.named("y", "soc", "")));
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(app.secrets(&tenant).await.len(), 2);
+        assert_no_change(&workspace).await;
+        // A client id where an object id belongs is named as that, before anything is written.
+        write(&workspace, &app.named("z", "other", "").replace(&app.id, &app.client_id));
+        assert!(failed_plan(&workspace, &tenant).await.contains(&format!("its object id is {}", app.id)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lifetime_beyond_the_guardrail_is_an_error_and_one_that_was_there_before_a_warning() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let guarded = |most: &str, further: &str| {
+            let block = format!("provider \"m365\" {{\n  environment = \"sandbox\"\n  guardrails = {{ max_secret_lifetime = \"{most}\" }}\n}}\n");
+            workspace.write(&format!("{HEAD}{block}{}", app.secret(further))).unwrap();
+        };
+        guarded("P90D", "");
+        let output = failed_plan(&workspace, &tenant).await;
+        assert!(output.contains("guardrails allow a secret to live for P90D at most") && output.contains("valid_for"), "{output}");
+        guarded("P26W", "");
+        workspace.apply(&[]).await.unwrap();
+        guarded("P90D", "");
+        let (_, output) = planned(&workspace, 0, "no-op").await;
+        assert!(output.contains("Warning: The provider's guardrails allow"), "{output}");
+        guarded("P90D", "rotation_triggers = { now = \"1\" }");
+        assert!(failed_plan(&workspace, &tenant).await.contains("guardrails allow"));
+        guarded("P90D", "valid_for = \"P181D\"");
+        assert!(failed_plan(&workspace, &tenant).await.contains("guardrails allow"));
+        guarded("P90D", "valid_for = \"P90D\"");
+        workspace.apply(&[]).await.unwrap();
+        guarded("a while", "");
+        assert!(failed_plan(&workspace, &tenant).await.contains("`guardrails.max_secret_lifetime` is not a lifetime"));
+        guarded("P1D", "valid_for = \"P90D\"");
+        workspace.apply(&["-destroy"]).await.unwrap();
+    })
+    .await;
+}
+
+async fn restrict(tenant: &Tenant, restrictions: Value) {
+    let body = json!({ "isEnabled": true, "displayName": "Contoso's rules", "applicationRestrictions": { "passwordCredentials": restrictions } });
+    tenant.admin(Method::PATCH, "/policies/defaultAppManagementPolicy", Some(body)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tenants_policy_speaks_while_planning() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        write(&workspace, &app.secret(""));
+        restrict(&tenant, json!([{ "restrictionType": "passwordLifetime", "maxLifetime": "P90D" }])).await;
+        let output = failed_plan(&workspace, &tenant).await;
+        assert!(output.contains("policy allows secrets to live for P90D at most") && output.contains("Contoso's rules"), "{output}");
+        restrict(&tenant, json!([{ "restrictionType": "passwordAddition" }])).await;
+        let output = failed_plan(&workspace, &tenant).await;
+        assert!(output.contains("policy forbids secrets") && output.contains("m365_connector_certificate"), "{output}");
+        // It is older than the rule.
+        let later = json!([{ "restrictionType": "passwordAddition", "restrictForAppsCreatedAfterDateTime": "2999-01-01T00:00:00Z" }]);
+        restrict(&tenant, later).await;
+        planned(&workspace, 2, "create").await;
+        // A rule that comes after the plan: Graph's own refusal, with advice.
+        restrict(&tenant, json!([{ "restrictionType": "passwordLifetime", "maxLifetime": "P90D" }])).await;
+        let failed = workspace.run(&["apply", "-no-color", "-input=false", "plan.out"]).await.unwrap().expect(1).unwrap();
+        assert!(flat(&failed).contains("P90D at most"), "{failed}");
+        assert_eq!(app.secrets(&tenant).await, Vec::<Value>::new());
+
+        // An exempt application.
+        let own = json!({ "displayName": "exempt", "isEnabled": true, "restrictions": { "passwordCredentials": [] } });
+        let own = tenant.admin(Method::POST, "/policies/appManagementPolicies", Some(own)).await;
+        let path = format!("/applications/{}/appManagementPolicies/$ref", app.id);
+        let reference = json!({ "@odata.id": format!("https://x/{}", own["id"].as_str().unwrap()) });
+        tenant.admin(Method::POST, &path, Some(reference)).await;
+        workspace.apply(&[]).await.unwrap();
+        // What is there already is nobody's business.
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_policy_may_not_be_read_graphs_refusal_is_explained() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        restrict(&tenant, json!([{ "restrictionType": "passwordAddition" }])).await;
+        let callers = format!("tenants/{}/callers", tenant.connection().tenant_id);
+        let (_, caller) =
+            tenant.control(Method::POST, &callers, Some(json!({ "roles": ["Application.ReadWrite.All"] }))).await;
+        let block = format!(
+            "provider \"m365\" {{\n  environment = \"sandbox\"\n  client_id = \"{}\"\n  client_secret = \"{}\"\n}}\n",
+            text(&caller["client_id"]),
+            text(&caller["client_secret"])
+        );
+        workspace.write(&format!("{HEAD}{block}{}", app.secret(""))).unwrap();
+        planned(&workspace, 2, "create").await;
+        let failed =
+            workspace.run(&["apply", "-no-color", "-input=false", "plan.out"]).await.unwrap().expect(1).unwrap();
+        let failed = flat(&failed);
+        assert!(
+            failed.contains("CredentialTypeNotAllowedAsPerAppPolicy") && failed.contains("use a certificate"),
+            "{failed}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_knows_everything_but_the_value_and_is_rotated_by_the_next_apply() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let key = app.plant(&tenant, json!({ "displayName": "siem" })).await;
+        write(&workspace, &app.secret(""));
+        workspace
+            .run(&["import", "-no-color", "-input=false", SECRET, &format!("{}/{key}", app.id)])
+            .await
+            .unwrap()
+            .expect(0)
+            .unwrap();
+        let imported = state(&workspace);
+        assert_eq!((&imported["display_name"], &imported["value"]), (&json!("siem"), &Value::Null));
+        assert_eq!((text(&imported["key_id"]), imported["key_ids"].clone()), (key.clone(), json!([key])));
+        let (change, output) = planned(&workspace, 2, "update").await;
+        assert_rotates(&change, true);
+        assert!(output.contains("its value is not known here"), "{output}");
+        apply_saved(&workspace).await;
+        assert_no_change(&workspace).await;
+        assert_eq!(app.secrets(&tenant).await.len(), 2);
+        assert!(app.opens(&tenant, &text(&state(&workspace)["value"])).await);
+    })
+    .await;
+}
+
+/// A second folder with the same tenant.
+fn second_workspace(first: &Workspace, tenant: &Tenant, folder: &Path) -> Workspace {
+    let cli = find().unwrap().into_iter().find(|cli| first.cli() == cli).unwrap();
+    Workspace::new(&cli, folder, Path::new(PROVIDER), &tenant.url()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_workspaces_secret_of_the_same_name_survives() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let folder = tempfile::tempdir().unwrap();
+        let other = second_workspace(&workspace, &tenant, folder.path());
+        day(&tenant, 0).await;
+        write(&workspace, &app.secret(""));
+        workspace.apply(&[]).await.unwrap();
+        day(&tenant, 2).await;
+        write(&other, &app.secret(""));
+        other.apply(&[]).await.unwrap();
+        assert_eq!(app.secrets(&tenant).await.len(), 2, "a create takes only what is younger than a day");
+
+        // Each rotates, and neither touches the other's, though both were away for long.
+        for (at, one) in [(160, &workspace), (161, &other), (320, &other), (321, &workspace)] {
+            day(&tenant, at).await;
+            one.apply(&[]).await.unwrap();
+            for each in [&workspace, &other] {
+                assert!(app.opens(&tenant, &text(&state(each)["value"])).await, "day {at}");
+            }
+        }
+        assert_no_change(&workspace).await;
+        assert_no_change(&other).await;
+        workspace.apply(&["-destroy"]).await.unwrap();
+        assert_eq!(app.key_ids(&tenant).await, texts(&state(&other)["key_ids"]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_application_keeps_its_secret_and_a_purged_one_takes_it_along() {
+    every_cli(async |workspace, tenant| {
+        let connector = r#"
+resource "m365_connector_app" "x" {
+  display_name = "x"
+}
+resource "m365_connector_secret" "x" {
+  application_id = m365_connector_app.x.id
+  display_name   = "siem"
+}
+"#;
+        write(&workspace, connector);
+        workspace.apply(&[]).await.unwrap();
+        assert_no_change(&workspace).await;
+        let app = tenant.applications().await.remove(0);
+        let id = text(&app["id"]);
+        tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT1H" }))).await;
+        tenant.admin(Method::DELETE, &format!("/applications/{id}"), None).await;
+        planned(&workspace, 2, "no-op").await;
+        apply_saved(&workspace).await;
+        assert_no_change(&workspace).await;
+        let restored = tenant.applications().await.remove(0);
+        assert_eq!(restored["passwordCredentials"], app["passwordCredentials"]);
+
+        tenant.admin(Method::DELETE, &format!("/applications/{id}"), None).await;
+        tenant.admin(Method::DELETE, &format!("/directory/deletedItems/{id}"), None).await;
+        planned(&workspace, 2, "create").await;
+        workspace.apply(&[]).await.unwrap();
+        assert_no_change(&workspace).await;
+
+        // A destroy does not mind that the application is gone already.
+        let id = text(&tenant.applications().await.remove(0)["id"]);
+        let (code, _, _) = workspace.plan(&["-destroy"]).await.unwrap();
+        assert_eq!(code, 2);
+        tenant.admin(Method::DELETE, &format!("/applications/{id}"), None).await;
+        apply_saved(&workspace).await;
+        assert_eq!(list(&tenant.admin(Method::GET, "/applications", None).await).len(), 1, "the operator's");
+    })
+    .await;
+}
