@@ -6,7 +6,10 @@ use crate::data_sources::{
 };
 use crate::ephemeral::ConnectorToken;
 use crate::framework::Registry;
-use crate::resources::{AdminConsent, ConnectorApp, ConnectorPermissionSet};
+use crate::resources::{
+    AdminConsent, ConnectorApp, ConnectorCertificate, ConnectorCredentialsExclusive, ConnectorFederatedCredential,
+    ConnectorPermissionSet,
+};
 
 /// Everything that this provider serves.
 pub fn registry() -> Registry<Services> {
@@ -14,6 +17,9 @@ pub fn registry() -> Registry<Services> {
         .resource::<ConnectorApp>()
         .resource::<ConnectorPermissionSet>()
         .resource::<AdminConsent>()
+        .resource::<ConnectorCertificate>()
+        .resource::<ConnectorFederatedCredential>()
+        .resource::<ConnectorCredentialsExclusive>()
         .data_source::<ApiPermissions>()
         .data_source::<ClientConfig>()
         .data_source::<ConnectorAppSource>()
