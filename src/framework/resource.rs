@@ -4,6 +4,7 @@ use super::{Diagnostic, Dynamic, Path, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -167,6 +168,14 @@ impl<S> Context<S> {
     /// Whether the user wrote this attribute, be its value known or not. Only while planning and applying.
     pub fn is_configured(&self, attribute: &str) -> bool {
         !self.config.attribute(attribute).is_null()
+    }
+
+    /// The known texts of a configured collection, of which another part may be unknown. Only while planning and applying.
+    pub fn configured_texts(&self, attribute: &str) -> BTreeSet<String> {
+        match self.config.attribute(attribute) {
+            Dynamic::List(items) => items.iter().filter_map(Dynamic::as_str).map(str::to_owned).collect(),
+            _ => BTreeSet::new(),
+        }
     }
 
     /// Whether this create was planned a moment ago as a change of the object that it replaces. Only while planning.

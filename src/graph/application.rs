@@ -190,7 +190,7 @@ pub enum Patch<T> {
 }
 
 impl<T> Patch<T> {
-    fn is_absent(&self) -> bool {
+    pub(super) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 }
@@ -321,6 +321,18 @@ impl Graph {
     /// By object id.
     pub async fn application(&self, id: &str) -> Result<Option<Application>, GraphError> {
         self.find(&format!("/applications/{}?$select={SELECT}", escaped(id))).await
+    }
+
+    /// Whether there is such an application. One that this client may just have made is given some seconds to show.
+    pub async fn application_is_there(&self, id: &str) -> Result<bool, GraphError> {
+        #[derive(Deserialize)]
+        struct Id {}
+        let path = format!("/applications/{}?$select=id", escaped(id));
+        let repetitions = if self.has_written() { 4 } else { 0 };
+        match self.settled_after(repetitions, || self.get::<Id>(&path)).await {
+            Err(error) if error.is_not_found() => Ok(false),
+            other => other.map(|_| true),
+        }
     }
 
     /// By client id.

@@ -30,16 +30,6 @@ pub struct Credential {
     pub end_date_time: Option<String>,
 }
 
-/// Trust in tokens of another issuer.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FederatedCredential {
-    /// GUID.
-    pub id: String,
-    /// Unique on the application.
-    pub name: String,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct KeyId<'a> {
@@ -57,9 +47,9 @@ impl Graph {
         self.find(&format!("/servicePrincipals/{}?$select=id,passwordCredentials,keyCredentials", escaped(id))).await
     }
 
-    /// Federated credentials of an application.
-    pub async fn federated_credentials(&self, application: &str) -> Result<Vec<FederatedCredential>, GraphError> {
-        self.list(&format!("/applications/{}/federatedIdentityCredentials", escaped(application))).await
+    /// Secrets and certificates of a deleted application or service principal.
+    pub async fn deleted_credentials(&self, id: &str) -> Result<Option<Credentials>, GraphError> {
+        self.find(&format!("/directory/deletedItems/{}", escaped(id))).await
     }
 
     /// Removes a secret of an application. Gone already is success.
@@ -71,9 +61,12 @@ impl Graph {
         }
     }
 
-    /// Removes a federated credential. Gone already is success.
-    pub async fn delete_federated_credential(&self, application: &str, id: &str) -> Result<(), GraphError> {
-        self.delete(&format!("/applications/{}/federatedIdentityCredentials/{}", escaped(application), escaped(id)))
-            .await
+    /// Removes a secret of a service principal. Gone already is success.
+    pub async fn remove_service_principal_password(&self, principal: &str, key_id: &str) -> Result<(), GraphError> {
+        let path = format!("/servicePrincipals/{}/removePassword", escaped(principal));
+        match self.post_empty(&path, &KeyId { key_id }, Retry::Safe).await {
+            Err(error) if error.is_not_found() || error.is_no_such_password() => Ok(()),
+            other => other,
+        }
     }
 }

@@ -41,6 +41,17 @@ pub enum GraphError {
         /// Last failure before that.
         last: Option<String>,
     },
+    /// Others kept changing the same object.
+    #[error(
+        "{tried}: others kept changing the same object meanwhile{}. Apply again; where two pipelines manage one application, let one wait for the other.",
+        last.as_ref().map(|last| format!(" (the last answer was: {last})")).unwrap_or_default()
+    )]
+    Contended {
+        /// Method and path.
+        tried: String,
+        /// Last refusal, where there was one.
+        last: Option<String>,
+    },
     /// The client could not be set up.
     #[error("{0}")]
     Setup(String),
@@ -178,6 +189,18 @@ impl GraphError {
     /// No application of the client id can have a principal here. Also what a directory that is still replicating answers.
     pub fn is_no_such_application(&self) -> bool {
         self.is(400, "does not reference a valid application object")
+    }
+
+    /// Two writes to one object met, and this one did nothing. Source: nais/azurerator#448; azuread repeats every PATCH of an
+    /// application that gets this status.
+    pub fn is_concurrent_write(&self) -> bool {
+        let about_keys = ["already exist", "already in use", "same value"];
+        self.api().is_some_and(|error| error.status == 409) && !about_keys.iter().any(|text| self.is(409, text))
+    }
+
+    /// Another federated credential of the application has the same issuer and subject. Source: azure-workload-identity#434.
+    pub fn is_federated_duplicate(&self) -> bool {
+        self.is(400, "combination of issuer and subject must be unique")
     }
 
     /// The application has no secret of the key id. Source: Graph's text for `removePassword`.

@@ -21,6 +21,8 @@ const IN_FLIGHT: usize = 16;
 /// First wait of the exponential back-off, doubled up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How often a write that met another one is repeated.
+const CONCURRENT_WRITES: u32 = 8;
 
 /// How to reach a tenant.
 pub struct Options {
@@ -332,7 +334,8 @@ impl Graph {
         self.pause(backoff(round), tried.to_owned(), last).await
     }
 
-    /// Repeats `call` while the directory still replicates what was made a moment ago: up to about a minute.
+    /// Repeats `call` while the directory still replicates what was made a moment ago, or another write is under way: up to about a
+    /// minute.
     pub(super) async fn settled<T, F: Future<Output = Result<T, GraphError>>>(
         &self,
         call: impl Fn() -> F,
@@ -349,7 +352,10 @@ impl Graph {
         let mut attempt = 0;
         loop {
             match call().await {
-                Err(error) if error.is_replication_delay() && attempt < repetitions => {
+                Err(error)
+                    if error.is_concurrent_write() && attempt < CONCURRENT_WRITES
+                        || error.is_replication_delay() && attempt < repetitions =>
+                {
                     let last = error.to_string();
                     self.pause(backoff(attempt), "waiting for the directory to replicate".to_owned(), Some(&last))
                         .await?;

@@ -41,6 +41,9 @@ impl From<GraphError> for Diagnostic {
             GraphError::Shape { .. } => {
                 Diagnostic::error("Microsoft Graph's answer cannot be read").help(error.to_string())
             }
+            GraphError::Contended { .. } => {
+                Diagnostic::error("The object could not be changed beside other changes").help(error.to_string())
+            }
         }
     }
 }

@@ -6,7 +6,10 @@ use crate::data_sources::{
 };
 use crate::ephemeral::ConnectorToken;
 use crate::framework::Registry;
-use crate::resources::{AdminConsent, ConnectorApp, ConnectorPermissionSet, ConnectorSecret};
+use crate::resources::{
+    AdminConsent, ConnectorApp, ConnectorCertificate, ConnectorCredentialsExclusive, ConnectorFederatedCredential,
+    ConnectorPermissionSet, ConnectorSecret,
+};
 
 /// Everything that this provider serves.
 pub fn registry() -> Registry<Services> {
@@ -15,6 +18,9 @@ pub fn registry() -> Registry<Services> {
         .resource::<ConnectorPermissionSet>()
         .resource::<AdminConsent>()
         .resource::<ConnectorSecret>()
+        .resource::<ConnectorCertificate>()
+        .resource::<ConnectorFederatedCredential>()
+        .resource::<ConnectorCredentialsExclusive>()
         .data_source::<ApiPermissions>()
         .data_source::<ClientConfig>()
         .data_source::<ConnectorAppSource>()

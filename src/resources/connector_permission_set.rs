@@ -582,9 +582,14 @@ async fn merged(
     Ok((wanted, ids))
 }
 
-/// Why there is no application of the id: perhaps another of the connector's ids was given.
+/// Why there is no application of that object id, and what was probably meant.
 pub(super) async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagnostics> {
     let error = Diagnostic::error(format!("There is no application with the object id {id}")).at("application_id");
+    if let Some(deleted) = graph.deleted_application(id).await? {
+        return Ok(error
+            .help(format!("It is \"{}\", which is deleted. Restore it first.", deleted.display_name))
+            .into());
+    }
     if let Some(app) = graph.application_by_app_id(id).await? {
         return Ok(error
             .help(format!(

@@ -2,13 +2,21 @@
 
 pub mod admin_consent;
 pub mod connector_app;
+pub mod connector_certificate;
+pub mod connector_credentials_exclusive;
+pub mod connector_federated_credential;
 pub mod connector_permission_set;
 pub mod connector_secret;
+mod federated_trust;
 pub mod permissions;
 mod redirect_uris;
+mod x509;
 
 pub use admin_consent::AdminConsent;
 pub use connector_app::ConnectorApp;
+pub use connector_certificate::ConnectorCertificate;
+pub use connector_credentials_exclusive::ConnectorCredentialsExclusive;
+pub use connector_federated_credential::ConnectorFederatedCredential;
 pub use connector_permission_set::ConnectorPermissionSet;
 pub use connector_secret::ConnectorSecret;
 

@@ -1,17 +1,13 @@
-//! Secrets, certificates and federated credentials: what Graph enforces about each, and which secret opens the login.
+//! Secrets: what Graph enforces about them, and which one opens the login.
 
 use super::directory::object;
 use super::errors::Failure;
-use super::odata::Options;
 use super::store::{Object, Tenant, World, new_id, text};
 use super::types::check;
 use super::{Call, Reply, policies};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
-
-/// Most federated credentials of one application. Source: Microsoft's documentation of workload identity federation.
-const MOST_FEDERATED: usize = 20;
 
 /// Most secrets of an application that personal accounts may use. Source: Microsoft's validation differences by supported account types.
 const MOST_PERSONAL: usize = 2;
@@ -121,109 +117,4 @@ fn holder<'a>(tenant: &'a mut Tenant, id: &str) -> Option<&'a mut Object> {
         Some(app) => Some(app),
         None => tenant.principals.get_mut(id),
     }
-}
-
-/// Certificates of a body that replaces the whole collection: what the service adds to each, and what it keeps of one it knows.
-pub(super) fn complete_keys(body: &mut Object, before: Option<&Object>) -> Result<(), Failure> {
-    let known =
-        before.and_then(|before| before.get("keyCredentials")).and_then(Value::as_array).cloned().unwrap_or_default();
-    for key in body.get_mut("keyCredentials").and_then(Value::as_array_mut).into_iter().flatten() {
-        let old = known.iter().find(|old| key["keyId"].is_string() && old["keyId"] == key["keyId"]);
-        match old {
-            // A client sends back what it has read, without the key itself.
-            Some(old) if key["key"].is_null() => key["key"] = old["key"].clone(),
-            None if key["key"].is_null() => {
-                return Err(Failure::bad_request("A new key credential needs the property 'key'."));
-            }
-            _ => {}
-        }
-        if key["keyId"].is_null() {
-            key["keyId"] = new_id().into();
-        }
-    }
-    Ok(())
-}
-
-/// `/applications/{id}/federatedIdentityCredentials`.
-pub(super) fn federated(tenant: &mut Tenant, id: &str, call: &Call, rest: &[&str]) -> Reply {
-    let all = tenant.federated.entry(id.to_owned()).or_default();
-    match (&call.method, rest) {
-        (&Method::GET, []) => {
-            let options = Options::read(call, "federatedIdentityCredential", &["name", "issuer", "subject"])?;
-            Ok((StatusCode::OK, Some(options.page(call, all.iter()))))
-        }
-        (&Method::POST, []) => {
-            let mut body = object(call)?;
-            federated_is_fine(&body, all, None)?;
-            if all.len() >= MOST_FEDERATED {
-                return Err(Failure::bad_request("The limit of 20 federated identity credentials is reached."));
-            }
-            body.insert("id".to_owned(), new_id().into());
-            body.entry("description").or_insert(Value::Null);
-            all.push(body.clone());
-            Ok((StatusCode::CREATED, Some(Value::Object(body))))
-        }
-        (method, [named]) => {
-            let by_id_or_name = |one: &Object| text(one, "id") == *named || text(one, "name") == *named;
-            let Some(position) = all.iter().position(by_id_or_name) else { return Err(Failure::no_such(named)) };
-            match *method {
-                Method::GET => Ok((StatusCode::OK, all.get(position).map(|one| Value::Object(one.clone())))),
-                Method::DELETE => {
-                    all.remove(position);
-                    Ok((StatusCode::NO_CONTENT, None))
-                }
-                Method::PATCH => {
-                    let body = object(call)?;
-                    let Some(mut changed) = all.get(position).cloned() else { return Err(Failure::no_such(named)) };
-                    if body.contains_key("name") && text(&body, "name") != text(&changed, "name") {
-                        return Err(Failure::bad_request(
-                            "The name of a federated identity credential cannot be changed.",
-                        ));
-                    }
-                    changed.extend(body);
-                    federated_is_fine(&changed, all, Some(position))?;
-                    all[position] = changed;
-                    Ok((StatusCode::NO_CONTENT, None))
-                }
-                _ => Err(Failure::wrong_method()),
-            }
-        }
-        _ => Err(Failure::wrong_method()),
-    }
-}
-
-/// Source: Microsoft's documentation of the resource `federatedIdentityCredential`.
-fn federated_is_fine(body: &Object, all: &[Object], but: Option<usize>) -> Result<(), Failure> {
-    check("federatedIdentityCredential", body)?;
-    let name = text(body, "name");
-    let fits = |one: char| one.is_ascii_alphanumeric() || one == '-' || one == '_';
-    if !(3..=120).contains(&name.len())
-        || !name.chars().all(fits)
-        || !name.starts_with(|one: char| one.is_ascii_alphanumeric())
-    {
-        return Err(Failure::bad_request(
-            "Invalid value specified for property 'name' of a federated identity credential.",
-        ));
-    }
-    for property in ["issuer", "subject", "description"] {
-        let length = text(body, property).chars().count();
-        if length > 600 || (length == 0 && property != "description") {
-            return Err(Failure::bad_request(format!("Invalid value specified for property '{property}'.")));
-        }
-    }
-    if body.get("audiences").and_then(Value::as_array).is_none_or(|audiences| audiences.len() != 1) {
-        return Err(Failure::bad_request("A federated identity credential has exactly one audience."));
-    }
-    let others = all.iter().enumerate().filter(|(position, _)| Some(*position) != but).map(|(_, one)| one);
-    for other in others {
-        if text(other, "name") == name {
-            return Err(Failure::conflict(format!("FederatedIdentityCredential with name {name} already exists.")));
-        }
-        if text(other, "issuer") == text(body, "issuer") && text(other, "subject") == text(body, "subject") {
-            return Err(Failure::conflict(
-                "A federated identity credential with this issuer and subject already exists.",
-            ));
-        }
-    }
-    Ok(())
 }

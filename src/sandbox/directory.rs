@@ -4,7 +4,7 @@ use super::errors::Failure;
 use super::odata::Options;
 use super::store::{MICROSOFT, Object, Tenant, World, id_of, new_id, text};
 use super::types::check;
-use super::{Call, Caller, Reply, credentials, grants, policies};
+use super::{Call, Caller, Reply, certificates, credentials, federated, grants, policies};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -72,7 +72,7 @@ pub(super) fn handle(world: &mut World, tenant: &str, caller: &Caller, call: &Ca
 
 /// An update by alternate key of what is not there creates it, where the client asks for that. `None`: it is there, or nobody asks.
 fn upsert(world: &mut World, tenant: &str, caller: &Caller, call: &Call, collection: &str, key: &str) -> Option<Reply> {
-    if !call.prefer.split([',', ';']).any(|wish| wish.trim() == "create-if-missing") {
+    if !call.creates_if_missing() {
         return None;
     }
     let (name, value) = key.split_once('=')?;
@@ -215,8 +215,9 @@ fn applications(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -
     }
 }
 
-fn create_application(world: &mut World, tenant: &str, caller: &Caller, body: Object) -> Reply {
+fn create_application(world: &mut World, tenant: &str, caller: &Caller, mut body: Object) -> Reply {
     check_application(&body)?;
+    certificates::complete(&mut body, None)?;
     if text(&body, "displayName").is_empty() {
         return Err(Failure::bad_request(
             "Invalid value specified for property 'displayName' of resource 'Application'.",
@@ -239,6 +240,9 @@ fn create_application(world: &mut World, tenant: &str, caller: &Caller, body: Ob
     }
     if let Caller::Application { principal_id, .. } = caller {
         directory.owners.entry(id).or_default().insert(principal_id.clone());
+    }
+    if let Value::Object(app) = &mut app {
+        certificates::hide_keys(app);
     }
     Ok((StatusCode::CREATED, Some(app)))
 }
@@ -350,7 +354,7 @@ fn application(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id
             caller.may_write(directory, &[id])?;
             let mut body = object(call)?;
             check_application(&body)?;
-            credentials::complete_keys(&mut body, directory.applications.get(id))?;
+            certificates::complete(&mut body, directory.applications.get(id))?;
             let Some(app) = directory.applications.get(id) else { return Err(Failure::no_such(id)) };
             if body.contains_key("uniqueName") && text(app, "uniqueName") != text(&body, "uniqueName") {
                 if !text(app, "uniqueName").is_empty() {
@@ -384,13 +388,14 @@ fn application(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id
             credentials::remove_password(directory, id, call)
         }
         (_, ["appManagementPolicies", rest @ ..]) => policies::of_application(directory, caller, call, id, rest),
-        (method, ["federatedIdentityCredentials", rest @ ..]) => {
+        (method, [segment, rest @ ..]) if segment.split('(').next() == Some("federatedIdentityCredentials") => {
             if *method == Method::GET {
                 caller.may_read(directory, &[id])?;
             } else {
                 caller.may_write(directory, &[id])?;
             }
-            credentials::federated(directory, id, call, rest)
+            let key = segment.split_once('(').map(|(_, key)| key.trim_end_matches(')'));
+            federated::credentials(directory, id, call, key, rest)
         }
         (_, []) => Err(Failure::wrong_method()),
         (_, [segment, ..]) => Err(Failure::bad_request(format!("Resource not found for the segment '{segment}'."))),
@@ -561,11 +566,14 @@ fn principal(world: &mut World, tenant: &str, caller: &Caller, call: &Call, id: 
                 delete_principal(directory, id, &now);
                 return Ok((StatusCode::NO_CONTENT, None));
             }
-            let body = object(call)?;
+            let mut body = object(call)?;
             check("servicePrincipal", &body)?;
-            if let Some(property) = body.keys().find(|name| !PRINCIPAL_WRITABLE.contains(&name.as_str())) {
+            if let Some(property) =
+                body.keys().find(|name| *name != "keyCredentials" && !PRINCIPAL_WRITABLE.contains(&name.as_str()))
+            {
                 return Err(Failure::bad_request(format!("Property '{property}' is read-only and cannot be set.")));
             }
+            certificates::complete(&mut body, directory.principals.get(id))?;
             if let Some(principal) = directory.principals.get_mut(id) {
                 principal.extend(body);
             }
@@ -621,9 +629,9 @@ fn deleted_items(world: &mut World, tenant: &str, caller: &Caller, call: &Call, 
             if !call.query.is_empty() {
                 return Err(Failure::bad_request("A query option needs the type of the deleted item in the path."));
             }
-            find(directory, id)
-                .map(|found| (StatusCode::OK, Some(Value::Object(found))))
-                .ok_or_else(|| Failure::no_such(id))
+            let Some(mut found) = find(directory, id) else { return Err(Failure::no_such(id)) };
+            certificates::hide_keys(&mut found);
+            Ok((StatusCode::OK, Some(Value::Object(found))))
         }
         (&Method::GET, [id, cast @ ("microsoft.graph.application" | "microsoft.graph.servicePrincipal")]) => {
             caller.may_read(directory, &[*id])?;

@@ -47,6 +47,10 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "CredentialTypeNotAllowedAsPerAppPolicy", text)
     }
 
+    pub(super) fn invalid_federated(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidFederatedIdentityCredentialValue", message)
+    }
+
     pub(super) fn denied() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,

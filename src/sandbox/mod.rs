@@ -28,11 +28,13 @@
 
 mod assertions;
 mod batch;
+mod certificates;
 mod control;
 mod credentials;
 mod directory;
 mod errors;
 mod faults;
+mod federated;
 mod grants;
 mod lag;
 mod line;
@@ -194,6 +196,13 @@ struct Call {
     page_size: usize,
     /// Base URL up to and including `/v1.0`.
     base: String,
+}
+
+impl Call {
+    /// Whether an update by alternate key of what is not there is to create it.
+    fn creates_if_missing(&self) -> bool {
+        self.prefer.split([',', ';']).any(|wish| wish.trim() == "create-if-missing")
+    }
 }
 
 /// An answer's status and body; no body for 204.

@@ -1,6 +1,7 @@
 //! The part of OData that the sandbox knows. What it does not know is refused, as a filter that is ignored would return too much.
 
 use super::Call;
+use super::certificates;
 use super::errors::Failure;
 use super::types::has_property;
 use serde_json::{Map, Value, json};
@@ -67,14 +68,20 @@ impl Options {
         Ok(options)
     }
 
+    /// The same for one of several, of which the keys of certificates are never shown.
+    fn project_in_list(&self, object: &Map<String, Value>) -> Value {
+        let mut shown = self.project(object);
+        if let Value::Object(shown) = &mut shown {
+            certificates::hide_keys(shown);
+        }
+        shown
+    }
+
     /// The properties that were asked for.
     pub(super) fn project(&self, object: &Map<String, Value>) -> Value {
         let Some(select) = &self.select else {
-            // A certificate's key is only returned when asked for by name.
             let mut shown = object.clone();
-            for key in shown.get_mut("keyCredentials").and_then(Value::as_array_mut).into_iter().flatten() {
-                key["key"] = Value::Null;
-            }
+            certificates::hide_keys(&mut shown);
             return Value::Object(shown);
         };
         object
@@ -89,7 +96,8 @@ impl Options {
     pub(super) fn page<'a>(&self, call: &Call, objects: impl Iterator<Item = &'a Map<String, Value>>) -> Value {
         let all: Vec<_> =
             objects.filter(|object| self.filter.iter().all(|condition| condition.holds(object))).collect();
-        let page: Vec<_> = all.iter().skip(self.skip).take(self.top).map(|object| self.project(object)).collect();
+        let page = all.iter().skip(self.skip).take(self.top).map(|object| self.project_in_list(object));
+        let page: Vec<_> = page.collect();
         let mut body = json!({ "value": page });
         let next = self.skip + self.top;
         if next < all.len() {
