@@ -78,10 +78,15 @@ fn reference(repository: &Path) -> Result<BTreeMap<PathBuf, String>> {
         let command = std::fs::read_to_string(folder.join("import.sh")).ok();
         page("resources", name, text + &import(name, identity, &example, command.as_deref())?);
     }
-    for (name, schema) in &schemas.data_sources {
-        let example = read(&examples.join("data-sources").join(name).join("data-source.tf"))?;
-        let text = title(name, "Data Source", &schema.description) + &body(schema, &example, "Schema")?;
-        page("data-sources", name, text);
+    let read_only = [
+        (&schemas.data_sources, "data-sources", "data-source.tf", "Data Source"),
+        (&schemas.ephemeral_resources, "ephemeral-resources", "ephemeral-resource.tf", "Ephemeral Resource"),
+    ];
+    for (served, folder, file, kind) in read_only {
+        for (name, schema) in served {
+            let example = read(&examples.join(folder).join(name).join(file))?;
+            page(folder, name, title(name, kind, &schema.description) + &body(schema, &example, "Schema")?);
+        }
     }
     for (name, function) in &schemas.functions {
         let example = read(&examples.join("functions").join(name).join("function.tf"))?;

@@ -60,7 +60,7 @@ fn examples() -> BTreeMap<PathBuf, Vec<String>> {
 
 /// The examples of resources that a configuration refers to without declaring them: a page shows just its own resource.
 fn borrowed(texts: &[String]) -> Vec<String> {
-    let reference = regex::Regex::new(r"\b(m365_\w+)\.(\w+)\.").unwrap();
+    let reference = regex::Regex::new(r"\b(m365_\w+)\.(\w+)\b").unwrap();
     let mut all = texts.to_vec();
     let mut next = 0;
     while let Some(text) = all.get(next).cloned() {
