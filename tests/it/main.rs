@@ -21,6 +21,8 @@ mod sandbox_faults;
 mod sandbox_refusals;
 mod sandbox_sign_in;
 mod schemas;
+mod secrecy;
+mod sign_in;
 mod stored_states;
 mod tenant;
 mod together;
