@@ -48,6 +48,7 @@ pub struct Workspace {
     cli: PathBuf,
     folder: PathBuf,
     sandbox: String,
+    environment: Vec<(String, String)>,
 }
 
 /// What a run of the CLI gave.
@@ -78,7 +79,17 @@ impl Workspace {
             "provider_installation {{\n  dev_overrides {{\n    \"connectors/m365\" = {binaries:?}\n  }}\n  direct {{}}\n}}\n"
         );
         std::fs::write(folder.join("cli.tfrc"), overrides)?;
-        Ok(Self { cli: cli.to_owned(), folder: folder.to_owned(), sandbox: sandbox.to_owned() })
+        Ok(Self {
+            cli: cli.to_owned(),
+            folder: folder.to_owned(),
+            sandbox: sandbox.to_owned(),
+            environment: Vec::new(),
+        })
+    }
+
+    /// Replaces the variables that the CLI sees beside those of this process.
+    pub fn set_environment(&mut self, variables: Vec<(String, String)>) {
+        self.environment = variables;
     }
 
     /// The program that runs in it.
@@ -98,7 +109,15 @@ impl Workspace {
 
     /// Runs the CLI and waits for its end.
     pub async fn run(&self, arguments: &[&str]) -> Result<Outcome> {
-        let done = Command::new(&self.cli)
+        let mut command = Command::new(&self.cli);
+        // Credentials of the machine's own are for real tenants.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| ["M365_", "ARM_", "AZURE_"].iter().any(|start| name.starts_with(start)))
+            {
+                command.env_remove(name);
+            }
+        }
+        let done = command
             .args(arguments)
             .current_dir(&self.folder)
             .env("TF_CLI_CONFIG_FILE", self.folder.join("cli.tfrc"))
@@ -106,6 +125,7 @@ impl Workspace {
             .env("TF_IN_AUTOMATION", "1")
             .env("CHECKPOINT_DISABLE", "1")
             .env_remove("TF_LOG")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()

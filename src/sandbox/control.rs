@@ -57,6 +57,10 @@ pub(super) fn answer(
         }
         ("GET", "clock") => return (StatusCode::OK, Some(json!({ "now": world.now().to_string() }))),
         ("GET", "tokens") => return (StatusCode::OK, Some(json!({ "value": world.tokens }))),
+        ("DELETE", "tokens") => {
+            world.tokens.clear();
+            Ok(())
+        }
         ("GET", "platforms") => return (StatusCode::OK, Some(world.platforms.variables(base))),
         ("POST", "platforms") => world.platforms.change(body),
         ("POST", "oidc/tokens") => {

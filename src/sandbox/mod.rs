@@ -21,7 +21,8 @@
 //!   {"system_assigned": "…", "user_assigned": ["…"], "tenant_id": "…", "github_subject": "…", "azure_devops_subject": "…"}` changes the
 //!   machine's identities (client ids, "" for none) and those subjects.
 //! - `{base}/control/oidc/tokens`: `POST {"sub": "…", "aud": "…", "expires_in": 300}` gives a `token` of the OIDC issuer.
-//! - `{base}/control/tokens`: `GET` lists every token that was handed out and every assertion that was presented.
+//! - `{base}/control/tokens`: `GET` lists every token that was handed out and every assertion that was presented, since
+//!   the last `DELETE`.
 //! - `{base}/control/page_size`: `POST {"size": 3}` makes default pages small, so that a client has to follow them.
 //! - `{base}/control/faults`: requests that fail, wait or lose their connection; see `faults.rs`.
 //! - `{base}/control/lag`: reads that do not see the last writes yet; see `lag.rs`.
