@@ -210,7 +210,7 @@ fn written(value: &Dynamic) -> String {
     match value {
         Dynamic::Null | Dynamic::Unknown(_) => "null".to_owned(),
         Dynamic::Bool(value) => value.to_string(),
-        Dynamic::Number(number) => number.0.clone(),
+        Dynamic::Number(number) => number.as_str().to_owned(),
         Dynamic::String(text) => format!("{text:?}"),
         Dynamic::List(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", ")),
         Dynamic::Map(items) => {
