@@ -7,12 +7,15 @@
 
 mod attributes;
 mod bad_input;
+mod certificates;
 mod connector_life;
 mod contract;
+mod credentials_exclusive;
 mod data_sources;
 mod documentation;
 mod drift;
 mod elsewhere;
+mod federated_credentials;
 mod five_connectors;
 mod identity;
 mod imports;
@@ -20,6 +23,8 @@ mod layering;
 mod least_roles;
 mod mirror;
 mod sandbox_credentials;
+mod pem;
+mod sandbox_certificates;
 mod sandbox_directory;
 mod sandbox_faults;
 mod sandbox_lag;

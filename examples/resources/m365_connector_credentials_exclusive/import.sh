@@ -1,0 +1,1 @@
+terraform import m365_connector_credentials_exclusive.siem 11111111-2222-3333-4444-555555555555

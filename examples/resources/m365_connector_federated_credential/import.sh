@@ -1,0 +1,1 @@
+terraform import m365_connector_federated_credential.pipeline 11111111-2222-3333-4444-555555555555/github-production
