@@ -2,12 +2,14 @@
 
 pub mod apis;
 pub mod config;
+mod consistency;
 mod errors;
 mod registry;
 pub mod run;
 mod services;
 
 pub use config::ProviderConfig;
+pub use consistency::Writes;
 pub use registry::registry;
 pub use run::{Planned, Run, Target};
 pub use services::{Cx, Services, resolve_tenant};
