@@ -107,8 +107,8 @@ impl Workspace {
         std::fs::write(self.folder.join("main.tf"), configuration).context("the configuration cannot be written")
     }
 
-    /// Runs the CLI and waits for its end.
-    pub async fn run(&self, arguments: &[&str]) -> Result<Outcome> {
+    /// The CLI, ready to be run here; dropping what is spawned from it ends it.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.cli);
         // Credentials of the machine's own are for real tenants.
         for (name, _) in std::env::vars_os() {
@@ -117,7 +117,7 @@ impl Workspace {
                 command.env_remove(name);
             }
         }
-        let done = command
+        command
             .args(arguments)
             .current_dir(&self.folder)
             .env("TF_CLI_CONFIG_FILE", self.folder.join("cli.tfrc"))
@@ -127,10 +127,14 @@ impl Workspace {
             .env_remove("TF_LOG")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .with_context(|| format!("{} cannot be run", self.cli.display()))?;
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs the CLI and waits for its end.
+    pub async fn run(&self, arguments: &[&str]) -> Result<Outcome> {
+        let done =
+            self.command(arguments).output().await.with_context(|| format!("{} cannot be run", self.cli.display()))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Outcome { code: done.status.code().unwrap_or(-1), output: text(&done.stdout) + &text(&done.stderr) })
     }

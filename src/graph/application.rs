@@ -315,7 +315,9 @@ impl Graph {
             clear_key_credentials: false,
         };
         let retry = if new.unique_name.is_some() { Retry::Safe } else { Retry::Unsafe };
-        self.post("/applications", &Body::from(&patch), retry).await
+        let made: Application = self.post("/applications", &Body::from(&patch), retry).await?;
+        self.remember(&[&made.id, &made.app_id]);
+        Ok(made)
     }
 
     /// By object id.

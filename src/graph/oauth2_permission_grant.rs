@@ -54,9 +54,32 @@ impl Graph {
     /// Grants for everybody. One such grant per client and API exists: repeating is safe.
     pub async fn create_permission_grant(&self, client: &str, resource: &str, scope: &str) -> Result<(), GraphError> {
         let body = NewGrant { client_id: client, consent_type: "AllPrincipals", resource_id: resource, scope };
-        self.settled(|| self.post::<_, serde_json::Value>("/oauth2PermissionGrants", &body, Retry::Safe))
-            .await
-            .map(|_| ())
+        let post = || self.post::<_, serde_json::Value>("/oauth2PermissionGrants", &body, Retry::Safe);
+        match self.settled(post).await {
+            Err(error) if error.is_conflict() => self.add_to_permission_grant(client, resource, scope, error).await,
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Another request, or this one before its answer was lost, has made the grant: merges into that one.
+    async fn add_to_permission_grant(
+        &self,
+        client: &str,
+        resource: &str,
+        scope: &str,
+        conflict: GraphError,
+    ) -> Result<(), GraphError> {
+        let look = async || {
+            let all = self.permission_grants(client).await?;
+            Ok(all.into_iter().find(|grant| grant.is_for_all() && grant.resource_id == resource))
+        };
+        let Some(there) = self.until_found(look).await? else { return Err(conflict) };
+        let missing: Vec<_> = scope.split_whitespace().filter(|name| !there.scopes().any(|one| one == *name)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let merged: Vec<_> = there.scopes().chain(missing).collect();
+        self.update_permission_grant(&there.id, &merged.join(" ")).await
     }
 
     /// Replaces the names.

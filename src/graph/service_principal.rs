@@ -93,14 +93,18 @@ impl Graph {
         properties: &ServicePrincipalPatch,
     ) -> Result<ServicePrincipal, GraphError> {
         let body = NewServicePrincipal { app_id, properties };
-        self.settled(|| self.post("/servicePrincipals", &body, Retry::Safe)).await
+        let made: ServicePrincipal = self.settled(|| self.post("/servicePrincipals", &body, Retry::Safe)).await?;
+        self.remember(&[&made.id, &made.app_id]);
+        Ok(made)
     }
 
     /// Makes the principal of an application that lives elsewhere, such as an API of Microsoft's. Nothing of it replicates in this
     /// tenant: a refusal is final.
     pub async fn add_service_principal(&self, app_id: &str) -> Result<ServicePrincipal, GraphError> {
         let body = NewServicePrincipal { app_id, properties: &ServicePrincipalPatch::default() };
-        self.post("/servicePrincipals", &body, Retry::Safe).await
+        let made: ServicePrincipal = self.post("/servicePrincipals", &body, Retry::Safe).await?;
+        self.remember(&[&made.id, &made.app_id]);
+        Ok(made)
     }
 
     /// By object id.

@@ -8,9 +8,10 @@ use reqwest::{Certificate, Client, Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -23,6 +24,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How often a write that met another one is repeated.
 const CONCURRENT_WRITES: u32 = 8;
+/// Repetitions of what the directory still has to replicate: a minute, with these waits.
+const REPETITIONS: u32 = 8;
+/// How long what was made here may be missing on a replica.
+const FRESH: Duration = Duration::from_secs(120);
 
 /// How to reach a tenant.
 pub struct Options {
@@ -61,6 +66,8 @@ struct Shared {
     offset: AtomicI64,
     /// Whether anything but a read was sent.
     written: AtomicBool,
+    /// Object and client ids of what was made here, and when.
+    made: Mutex<HashMap<String, Instant>>,
 }
 
 /// Microsoft Graph in one tenant. Clones share token, connections and limits of load.
@@ -112,6 +119,7 @@ impl Graph {
             in_flight: Semaphore::new(IN_FLIGHT),
             offset: AtomicI64::new(0),
             written: AtomicBool::new(false),
+            made: Mutex::default(),
         };
         let limits =
             Limits { deadline: Instant::now() + Duration::from_secs(20 * 60), cancelled: CancellationToken::new() };
@@ -146,7 +154,9 @@ impl Graph {
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, GraphError> {
-        let body = self.send(Method::GET, path, None, Retry::Safe).await?;
+        let read = || self.send(Method::GET, path, None, Retry::Safe);
+        // What was made here a moment ago is there, whatever a replica says.
+        let body = if self.names_fresh_object(path) { self.settled(read).await? } else { read().await? };
         parse("GET", path, &body)
     }
 
@@ -202,8 +212,22 @@ impl Graph {
         self.send(Method::PATCH, path, Some(json("PATCH", path, body)?), Retry::Safe).await.map(|_| ())
     }
 
+    /// Remembers what was made or come upon just now, by all of its ids: for a while a 404 on it is no news that it is gone.
+    pub fn remember(&self, ids: &[&str]) {
+        let mut made = self.shared.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.retain(|_, at| at.elapsed() < FRESH);
+        made.extend(ids.iter().map(|id| ((*id).to_owned(), Instant::now())));
+    }
+
+    /// Whether a path names an object that was made here a moment ago and not deleted since.
+    fn names_fresh_object(&self, path: &str) -> bool {
+        let made = self.shared.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().any(|(id, at)| at.elapsed() < FRESH && path.contains(id.as_str()))
+    }
+
     /// Gone already is gone.
     pub(super) async fn delete(&self, path: &str) -> Result<(), GraphError> {
+        self.shared.made.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| !path.contains(id.as_str()));
         match self.send(Method::DELETE, path, None, Retry::Safe).await {
             Err(error) if error.is_not_found() => Ok(()),
             other => other.map(|_| ()),
@@ -318,8 +342,24 @@ impl Graph {
         }
     }
 
+    /// Repeats a look-up of what is known to be there, while the directory does not show it yet: up to about a minute.
+    pub async fn until_found<T, F: Future<Output = Result<Option<T>, GraphError>>>(
+        &self,
+        look: impl Fn() -> F,
+    ) -> Result<Option<T>, GraphError> {
+        let mut attempt = 0;
+        loop {
+            let found = look().await?;
+            if found.is_some() || attempt >= REPETITIONS {
+                return Ok(found);
+            }
+            self.pause(backoff(attempt), "waiting for the directory to replicate".to_owned(), None).await?;
+            attempt += 1;
+        }
+    }
+
     /// Waits, unless the operation's time would be over by then or the CLI asks to stop.
-    async fn pause(&self, wait: Duration, tried: String, last: Option<&String>) -> Result<(), GraphError> {
+    pub async fn pause(&self, wait: Duration, tried: String, last: Option<&String>) -> Result<(), GraphError> {
         if Instant::now() + wait >= self.limits.deadline {
             return Err(GraphError::DeadlineExceeded { tried, last: last.cloned() });
         }
@@ -340,7 +380,7 @@ impl Graph {
         &self,
         call: impl Fn() -> F,
     ) -> Result<T, GraphError> {
-        self.settled_after(8, call).await
+        self.settled_after(REPETITIONS, call).await
     }
 
     /// The same with so many repetitions at most: for a call that a wrong input fails with the same answer.

@@ -138,6 +138,7 @@ impl ApiPrincipals {
                     .into());
             }
         }
+        graph.until_found(|| graph.service_principal_by_app_id(app_id)).await?;
         self.of_api(graph, tenant, app_id).await?.ok_or_else(|| {
             Diagnostic::error(format!("The new service principal of {name} cannot be read yet"))
                 .help("The directory is still replicating. Apply again in a minute.")

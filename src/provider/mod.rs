@@ -2,6 +2,7 @@
 
 pub mod apis;
 pub mod config;
+mod consistency;
 pub mod credentials;
 mod errors;
 pub mod lifetime;
@@ -11,6 +12,7 @@ pub mod run;
 mod services;
 
 pub use config::ProviderConfig;
+pub use consistency::Writes;
 pub use registry::registry;
 pub use run::{Planned, Run, Target};
 pub use services::{Cx, Services, resolve_tenant};

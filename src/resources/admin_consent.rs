@@ -8,7 +8,7 @@ use crate::framework::{
     forces_replacement, guid, keeps_state,
 };
 use crate::graph::{Graph, PermissionGrant};
-use crate::provider::{Cx, Planned, Services, resolve_tenant};
+use crate::provider::{Cx, Planned, Services, Writes, resolve_tenant};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
@@ -80,6 +80,9 @@ pub struct AdminConsentPrivate {
     /// The server's day (UTC) when the tenant was last looked at: what has expired by then is decided by it.
     #[serde(default)]
     seen_on: Option<Date>,
+    /// What we wrote a moment ago.
+    #[serde(default)]
+    writes: Writes,
 }
 
 type State = Stored<AdminConsent, AdminConsentPrivate>;
@@ -160,11 +163,17 @@ impl Resource for AdminConsent {
         let graph = cx.graph(key.tenant_id.as_deref())?;
         let tenant = resolve_tenant(key.tenant_id.as_ref(), &graph).await?;
         let client = &key.service_principal_id;
-        let granted = match Granted::read(&graph, &tenant, client, cx).await? {
-            Some(granted) => granted,
+        let writes = prior.as_ref().map(|prior| prior.private.writes.clone()).unwrap_or_default();
+        let look = async || match Granted::read(&graph, &tenant, client, cx).await? {
+            Some(granted) => Ok(Seen::Granted(granted)),
             // Nothing is granted to a deleted principal; restored under its former id, it is granted to again.
-            None if prior.is_some() && graph.deleted_service_principal(client).await?.is_some() => Granted::default(),
-            None => return Ok(None),
+            None if prior.is_some() && graph.deleted_service_principal(client).await?.is_some() => Ok(Seen::Deleted),
+            None => Ok(Seen::Nothing),
+        };
+        let granted = match writes.settled(&graph, look, Seen::view).await? {
+            Seen::Granted(granted) => granted,
+            Seen::Deleted => Granted::default(),
+            Seen::Nothing => return Ok(None),
         };
         let mut state = match prior {
             Some(prior) => prior,
@@ -474,6 +483,24 @@ impl Granted {
     }
 }
 
+/// What a read of the principal can find.
+enum Seen {
+    Granted(Granted),
+    Deleted,
+    Nothing,
+}
+
+impl Seen {
+    /// Roles and scopes. A deleted principal looks like nothing else: it is no sign of a replica that lags.
+    fn view(&self) -> Vec<serde_json::Value> {
+        match self {
+            Self::Granted(granted) => Written::new(granted).view(),
+            Self::Deleted => vec!["deleted".into(), "deleted".into()],
+            Self::Nothing => vec![serde_json::Value::Null, serde_json::Value::Null],
+        }
+    }
+}
+
 /// Client id of the API whose principal has this object id.
 async fn api_of(graph: &Graph, tenant: &str, resource_id: &str, cx: &Cx) -> Result<String> {
     match cx.apis()?.of_object(graph, tenant, resource_id).await? {
@@ -503,25 +530,32 @@ async fn grant(
         state.meet(&granted, &declared, graph, tenant, cx)?;
     }
     let missing: Vec<_> = declared.iter().filter(|(key, _)| !granted.contains(key)).collect();
+    let mut written = Written::new(&granted);
+    if is_create {
+        // The principal may be new itself.
+        state.private.writes.wrote(graph, &Seen::Nothing.view(), &written.view());
+    }
     // Whether every API and every role is there is asked before the first grant: what fails then has changed nothing.
     let (mut roles, mut new_scopes) = (Vec::new(), Vec::new());
     for (key, spelling) in missing {
         let api = api_principal(key, graph, tenant, cx).await?;
         match key.kind {
-            Kind::Application => roles.push((spelling, api, role_id(key, graph, tenant, cx).await?)),
+            Kind::Application => roles.push((key, spelling, api, role_id(key, graph, tenant, cx).await?)),
             Kind::Delegated => new_scopes.push((key, spelling, api)),
         }
     }
-    for (spelling, api, role) in roles {
+    for (key, spelling, api, role) in roles {
         graph.grant_app_role(&client, &api, &role).await?;
         added(state, spelling);
+        written.change(&[key], &[], &mut state.private.writes, graph);
     }
     let going: BTreeSet<PermissionKey> =
         stored(revoke, cx).into_keys().filter(|key| !declared.contains_key(key)).collect();
-    for assignment in going.iter().filter_map(|key| granted.roles.get(key)) {
+    for (key, assignment) in going.iter().filter_map(|key| Some((key, granted.roles.get(key)?))) {
         graph.revoke_app_role(&client, assignment).await?;
+        written.change(&[], &[key], &mut state.private.writes, graph);
     }
-    write_scopes(state, graph, &granted, &new_scopes, &going).await?;
+    write_scopes(state, graph, &granted, (&new_scopes, &going), &mut written).await?;
     state.exists = true;
     let spelled: BTreeSet<String> = declared.into_values().collect();
     state.private.added.retain(|key| spelled.contains(key));
@@ -554,6 +588,42 @@ impl State {
     }
 }
 
+/// What reads show from write to write of one change.
+struct Written {
+    roles: BTreeSet<String>,
+    scopes: BTreeSet<String>,
+}
+
+impl Written {
+    fn new(granted: &Granted) -> Self {
+        Self {
+            roles: granted.roles.keys().map(ToString::to_string).collect(),
+            scopes: granted.scopes.keys().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Roles and scopes come by different requests.
+    fn view(&self) -> Vec<serde_json::Value> {
+        [&self.roles, &self.scopes].map(|keys| keys.iter().map(String::as_str).collect()).into()
+    }
+
+    /// One write was done.
+    fn change(&mut self, granted: &[&PermissionKey], revoked: &[&PermissionKey], writes: &mut Writes, graph: &Graph) {
+        let before = self.view();
+        for (keys, present) in [(granted, true), (revoked, false)] {
+            for key in keys {
+                let of_kind = if key.kind == Kind::Application { &mut self.roles } else { &mut self.scopes };
+                if present {
+                    of_kind.insert(key.to_string());
+                } else {
+                    of_kind.remove(&key.to_string());
+                }
+            }
+        }
+        writes.wrote(graph, &before, &self.view());
+    }
+}
+
 /// Remembers a grant of ours: from the first one on there is something to store.
 fn added(state: &mut State, spelling: &str) {
     state.exists = true;
@@ -565,8 +635,8 @@ async fn write_scopes(
     state: &mut State,
     graph: &Graph,
     granted: &Granted,
-    missing: &[(&PermissionKey, &String, String)],
-    going: &BTreeSet<PermissionKey>,
+    (missing, going): (&[(&PermissionKey, &String, String)], &BTreeSet<PermissionKey>),
+    written: &mut Written,
 ) -> Result<()> {
     let client = state.value.service_principal_id.get()?.clone();
     let mut by_api: BTreeMap<String, (Vec<&PermissionKey>, Vec<&PermissionKey>)> = BTreeMap::new();
@@ -584,6 +654,7 @@ async fn write_scopes(
         for (_, spelling, _) in missing.iter().filter(|(key, ..)| new.contains(key)) {
             added(state, spelling);
         }
+        written.change(&new, &old, &mut state.private.writes, graph);
     }
     Ok(())
 }

@@ -9,9 +9,10 @@ use crate::framework::{
 use crate::graph::{
     Application, ApplicationPatch, Graph, NewApplication, Patch, ServicePrincipal, ServicePrincipalPatch,
 };
-use crate::provider::{Cx, Planned, Services, resolve_tenant};
+use crate::provider::{Cx, Planned, Services, Writes, resolve_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Start of the tag of an application whose creation has not been confirmed by a later write; the time of the create follows. It lets
@@ -161,6 +162,9 @@ pub struct ConnectorAppPrivate {
     /// Owners as last configured.
     #[serde(default)]
     owners: BTreeSet<String>,
+    /// What we wrote a moment ago.
+    #[serde(default)]
+    writes: Writes,
 }
 
 type State = Stored<ConnectorApp, ConnectorAppPrivate>;
@@ -230,6 +234,7 @@ impl Resource for ConnectorApp {
         let made = state.value.make(&graph, cx).await?;
         // The id first: whatever fails after this is not lost.
         let app = made.application();
+        graph.remember(&[&app.id, &app.app_id]);
         state.exists = true;
         state.private.incomplete = true;
         state.value.computed_from(app, cx)?;
@@ -252,6 +257,7 @@ impl Resource for ConnectorApp {
         state.value.service_principal_id = state.value.make_principal(&graph, &app.app_id).await?.id.into();
         state.value.deleted_date_time = Computed::Null;
         state.private.incomplete = false;
+        state.private.writes.wrote(&graph, &Self::nothing(), &state.value.view());
         if !matches!(made, Made::New(_)) {
             cx.run()?.take(target::<Self>(&tenant, &app.id), []);
         }
@@ -260,38 +266,15 @@ impl Resource for ConnectorApp {
 
     async fn read(key: ConnectorAppKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
         let graph = cx.graph(key.tenant_id.as_deref())?;
-        let Some(mut state) = prior else { return Self::import(&key, &graph, cx).await };
-        let client_id = state.value.client_id.get()?.clone();
-        let (app, principal, owners) = futures_util::future::join3(
-            graph.application(&key.id),
-            graph.service_principal_by_app_id(&client_id),
-            owners_of(&graph, &key.id),
-        )
-        .await;
-        let (app, mut principal) = (app?, principal?);
-        state.value.deleted_date_time = Computed::Null;
-        let app = match app {
-            Some(app) => app,
-            None => match graph.deleted_application(&key.id).await? {
-                None => return Ok(None),
-                Some(app) => {
-                    state.value.deleted_date_time = app.deleted_date_time.clone().into();
-                    app
-                }
-            },
-        };
-        if principal.is_none()
-            && let Some(id) = state.value.service_principal_id.known()
-        {
-            principal = graph.deleted_service_principal(id).await?;
-            if let (Some(deleted), Computed::Null) = (&principal, &state.value.deleted_date_time) {
-                state.value.deleted_date_time = deleted.deleted_date_time.clone().into();
-            }
+        let Some(prior) = prior else { return Self::import(&key, &graph, cx).await };
+        let writes = prior.private.writes.clone();
+        let look = || prior.clone().refreshed(&key, &graph, cx);
+        let view = |seen: &Option<State>| seen.as_ref().map_or_else(Self::nothing, |seen| seen.value.view());
+        let state = writes.settled(&graph, look, view).await?;
+        if let Some(state) = &state {
+            state.note_in_run(cx)?;
         }
-        state.value.observe(&app, principal.as_ref(), cx)?;
-        state.observe_owners(owners?, &graph).await?;
-        state.note_in_run(cx)?;
-        Ok(Some(state))
+        Ok(state)
     }
 
     async fn update(state: &mut State, prior: State, cx: &Cx) -> Result<()> {
@@ -320,6 +303,7 @@ impl Resource for ConnectorApp {
                 }
             }
         }
+        state.private.writes.wrote(&graph, &prior.value.view(), &state.value.view());
         Ok(())
     }
 
@@ -354,6 +338,12 @@ enum Made {
     Ours(Application),
     /// Somebody else's, and wanted as it is.
     Adopted(Application),
+}
+
+/// Who has a unique name.
+enum Holder {
+    Living(Application),
+    Deleted(Application),
 }
 
 impl Made {
@@ -404,6 +394,40 @@ impl State {
                 .help(format!("Client id {}, object id {}. {}", there.app_id, there.id, why_taken(unfinished))),
         );
         Ok(())
+    }
+
+    /// The same as Graph shows it now; `None` where it is gone for good.
+    async fn refreshed(mut self, key: &ConnectorAppKey, graph: &Graph, cx: &Cx) -> Result<Option<State>> {
+        let client_id = self.value.client_id.get()?.clone();
+        let (app, principal, owners) = futures_util::future::join3(
+            graph.application(&key.id),
+            graph.service_principal_by_app_id(&client_id),
+            owners_of(&graph, &key.id),
+        )
+        .await;
+        let (app, mut principal) = (app?, principal?);
+        self.value.deleted_date_time = Computed::Null;
+        let app = match app {
+            Some(app) => app,
+            None => match graph.deleted_application(&key.id).await? {
+                None => return Ok(None),
+                Some(app) => {
+                    self.value.deleted_date_time = app.deleted_date_time.clone().into();
+                    app
+                }
+            },
+        };
+        if principal.is_none()
+            && let Some(id) = self.value.service_principal_id.known()
+        {
+            principal = graph.deleted_service_principal(id).await?;
+            if let (Some(deleted), Computed::Null) = (&principal, &self.value.deleted_date_time) {
+                self.value.deleted_date_time = deleted.deleted_date_time.clone().into();
+            }
+        }
+        self.value.observe(&app, principal.as_ref(), cx)?;
+        self.observe_owners(owners?, &graph).await?;
+        Ok(Some(self))
     }
 
     fn note_in_run(&self, cx: &Cx) -> Result<()> {
@@ -459,12 +483,17 @@ async fn restore(prior: &ConnectorApp, graph: &Graph) -> Result<()> {
             .help("It was purged after the plan was made. Plan again: it will be made anew.")
     };
     let id = prior.id.get()?;
-    if graph.application(id).await?.is_none() && !graph.restore_deleted_item(id).await? {
+    // Looked for once more after a failure: a restoration may have been done before its answer was lost.
+    if graph.application(id).await?.is_none()
+        && !graph.restore_deleted_item(id).await?
+        && graph.application(id).await?.is_none()
+    {
         return Err(purged("application", id).into());
     }
     if let Some(principal) = prior.service_principal_id.known()
         && graph.service_principal(principal).await?.is_none()
         && !graph.restore_deleted_item(principal).await?
+        && graph.service_principal(principal).await?.is_none()
     {
         return Err(purged("service principal", principal).into());
     }
@@ -645,10 +674,17 @@ impl ConnectorApp {
             Err(error) => return Err(error.into()),
         };
         let name = self.unique_name.get()?;
-        if let Some(found) = graph.application_by_unique_name(name).await? {
-            return self.take_over(found, graph, cx).await;
-        }
-        let Some(deleted) = graph.deleted_application_by_unique_name(name).await? else {
+        // Somebody holds the name, though the directory may not show yet who.
+        let look = async || match graph.application_by_unique_name(name).await? {
+            Some(found) => Ok(Some(Holder::Living(found))),
+            None => Ok(graph.deleted_application_by_unique_name(name).await?.map(Holder::Deleted)),
+        };
+        let deleted = match graph.until_found(look).await? {
+            Some(Holder::Living(found)) => return self.take_over(found, graph, cx).await,
+            Some(Holder::Deleted(deleted)) => Some(deleted),
+            None => None,
+        };
+        let Some(deleted) = deleted else {
             return Err(Diagnostic::from(taken)
                 .at("unique_name")
                 .help(format!("The unique name \"{name}\" is taken, but neither an application nor a deleted one with it can be seen. Try again in a minute, or choose another `unique_name`."))
@@ -664,7 +700,8 @@ impl ConnectorApp {
         if !self.restore_deleted {
             return self.make_anew(&deleted, graph).await;
         }
-        if !graph.restore_deleted_item(&deleted.id).await? {
+        // It is there already where this was done before its answer was lost.
+        if !graph.restore_deleted_item(&deleted.id).await? && graph.application(&deleted.id).await?.is_none() {
             return Err(Diagnostic::error(format!("The deleted application {} was purged meanwhile", deleted.id))
                 .help("Apply again.")
                 .into());
@@ -755,10 +792,12 @@ impl ConnectorApp {
         };
         let found = match graph.create_service_principal(app_id, &properties).await {
             Ok(made) => return Ok(made),
-            Err(error) if error.is_conflict() => match graph.service_principal_by_app_id(app_id).await? {
-                Some(found) => found,
-                None => return Err(error.into()),
-            },
+            Err(error) if error.is_conflict() => {
+                match graph.until_found(|| graph.service_principal_by_app_id(app_id)).await? {
+                    Some(found) => found,
+                    None => return Err(error.into()),
+                }
+            }
             Err(error) => return Err(error.into()),
         };
         let patch = ServicePrincipalPatch {
@@ -768,6 +807,7 @@ impl ConnectorApp {
             tags: (!found.tags.iter().any(|tag| tag == PORTAL_TAG))
                 .then(|| found.tags.iter().cloned().chain([PORTAL_TAG.to_owned()]).collect()),
         };
+        graph.remember(&[&found.id]);
         if patch != ServicePrincipalPatch::default() {
             graph.update_service_principal(&found.id, &patch).await?;
         }
@@ -853,6 +893,36 @@ impl ConnectorApp {
             self.assignment_required = principal.app_role_assignment_required.unwrap_or(false);
         }
         Ok(())
+    }
+
+    /// Everything that a read can show, for telling one answer from another: of the application, of its principal, and its owners.
+    fn view(&self) -> Vec<Value> {
+        let texts = [
+            &self.id,
+            &self.unique_name,
+            &self.display_name,
+            &self.description,
+            &self.notes,
+            &self.service_management_reference,
+            &self.sign_in_audience,
+            &self.deleted_date_time,
+        ];
+        let uris = [&self.web_redirect_uris, &self.spa_redirect_uris, &self.public_client_redirect_uris];
+        let principal = match self.service_principal_id.known() {
+            Some(id) => json!([id, self.account_enabled, self.assignment_required, self.deleted_date_time.known()]),
+            None => Value::Null,
+        };
+        let texts = texts.map(Computed::known);
+        vec![
+            json!([texts, uris.map(Computed::known), self.tags.known(), self.lock_instance_properties]),
+            principal,
+            json!(self.owners.known().cloned().unwrap_or_default()),
+        ]
+    }
+
+    /// The same where there is no application yet.
+    fn nothing() -> Vec<Value> {
+        vec![Value::Null, Value::Null, json!([])]
     }
 
     fn observe_application(&mut self, app: &Application) {

@@ -9,7 +9,7 @@ use crate::framework::{
     guid, is_guid, keeps_state,
 };
 use crate::graph::{Application, ApplicationPatch, Graph, RequiredResourceAccess, ResourceAccess};
-use crate::provider::{Cx, Planned, Services, resolve_tenant};
+use crate::provider::{Cx, Planned, Services, Writes, resolve_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +92,9 @@ pub struct ConnectorPermissionSetPrivate {
     /// Version of the profile that was last applied.
     #[serde(default)]
     profile_version: Option<u32>,
+    /// What we wrote a moment ago.
+    #[serde(default)]
+    writes: Writes,
 }
 
 type State = Stored<ConnectorPermissionSet, ConnectorPermissionSetPrivate>;
@@ -158,14 +161,14 @@ impl Resource for ConnectorPermissionSet {
     async fn read(key: ConnectorPermissionSetKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
         let graph = cx.graph(key.tenant_id.as_deref())?;
         let tenant = resolve_tenant(key.tenant_id.as_ref(), &graph).await?;
-        let app = match graph.application(&key.application_id).await? {
-            Some(app) => app,
+        let writes = prior.as_ref().map(|prior| prior.private.writes.clone()).unwrap_or_default();
+        let look = async || match graph.application(&key.application_id).await? {
+            Some(app) => Ok(Some(app)),
             // It asks for the same once it is restored.
-            None => match graph.deleted_application(&key.application_id).await? {
-                Some(deleted) => deleted,
-                None => return Ok(None),
-            },
+            None => Ok(graph.deleted_application(&key.application_id).await?),
         };
+        let view = |app: &Option<Application>| vec![view(app.as_ref().map(|app| &*app.required_resource_access))];
+        let Some(app) = writes.settled(&graph, look, view).await? else { return Ok(None) };
         let requested = requested(&app, &graph, &tenant, cx).await?;
         let imported = prior.is_none();
         let mut state = prior.unwrap_or_else(|| ConnectorPermissionSet::imported(&tenant, &key.application_id));
@@ -433,6 +436,17 @@ async fn requested(app: &Application, graph: &Graph, tenant: &str, cx: &Cx) -> R
     Ok(all)
 }
 
+/// What an application asks for, for telling one answer from another: API, kind and id of each permission. Null: no application.
+fn view(asked: Option<&[RequiredResourceAccess]>) -> serde_json::Value {
+    let Some(asked) = asked else { return serde_json::Value::Null };
+    let of_api = |api: &RequiredResourceAccess| {
+        let app_id = api.resource_app_id.to_lowercase();
+        let one = move |access: &ResourceAccess| format!("{app_id} {} {}", access.kind, access.id.to_lowercase());
+        api.resource_access.iter().map(one).collect::<Vec<_>>()
+    };
+    asked.iter().flat_map(of_api).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// One change of what an application asks for.
 struct Change<'a> {
     desired: &'a BTreeSet<PermissionKey>,
@@ -503,12 +517,18 @@ async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'
         }
         // By the way this confirms that the application's creation is known to the state.
         let tags: Vec<String> = app.tags.iter().filter(|tag| !is_marker(tag)).cloned().collect();
+        let asked = to_graph(&wanted, cx);
         let patch = ApplicationPatch {
-            required_resource_access: Some(to_graph(&wanted, cx)),
+            required_resource_access: Some(asked.clone()),
             tags: (tags != app.tags).then_some(tags),
             ..ApplicationPatch::default()
         };
         graph.update_application(&id, &patch).await?;
+        state.private.writes.wrote(graph, &[view(Some(&app.required_resource_access))], &[view(Some(&asked))]);
+        if change.is_create {
+            // The application may be new itself.
+            state.private.writes.wrote(graph, &[view(None)], &[view(Some(&asked))]);
+        }
         state.exists = true;
         if attempt > 0 {
             graph.wait_before_look(attempt).await?;

@@ -126,6 +126,11 @@ impl Tenant {
         list(&self.control(Method::GET, "faults", None).await.1)
     }
 
+    /// Lets so much time pass that what was written before has certainly been replicated.
+    pub async fn later(&self) {
+        self.control(Method::POST, "clock", Some(json!({ "advance": "PT5M" }))).await;
+    }
+
     /// Waits until a rule holds a request, a minute at most.
     pub async fn until_held(&self, rule: u64) {
         let held = async {

@@ -1,0 +1,128 @@
+//! Promise 4: what a replica does not show yet is waited for, and nothing else is.
+
+use crate::kill_and_resume::{BORN, GONE, GROWN};
+use crate::tenant::{Tenant, list};
+use crate::workspace::{BLOCK, assert_no_change, change, every_cli};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
+
+async fn lag(tenant: &Tenant, lag: Value) {
+    assert_eq!(tenant.control(Method::POST, "lag", Some(lag)).await.0, 204);
+}
+
+/// The whole life, with an empty plan right after each apply, while the tenant replicates.
+async fn life_under(lag_of: Value) {
+    every_cli(async |workspace, tenant| {
+        lag(&tenant, lag_of.clone()).await;
+        for (phase, title) in [(&BORN, "create"), (&GROWN, "change"), (&GONE, "destroy")] {
+            phase.write(&workspace, BLOCK);
+            workspace.apply(&[]).await.unwrap_or_else(|why| panic!("{title}: {why:#}"));
+            phase.check(&tenant, title).await;
+            assert_no_change(&workspace).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_is_made_and_changed_while_every_other_read_is_stale() {
+    life_under(json!({ "seconds": 6, "replicas": ["stale", "fresh"] })).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_is_made_and_changed_while_most_reads_are_stale() {
+    life_under(json!({ "seconds": 4, "replicas": ["stale", "stale", "fresh", "stale"] })).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_is_made_and_changed_while_all_reads_are_stale() {
+    life_under(json!({ "seconds": 3, "replicas": ["stale"] })).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_under_lag_makes_nothing_twice() {
+    for nth in [0, 1, 6] {
+        every_cli(async |workspace, tenant| {
+            let rule = json!({ "methods": ["POST", "PATCH"], "path": "/graph/*", "skip": nth, "times": 1, "action": "drop_after_commit" });
+            tenant.fault(rule).await;
+            lag(&tenant, json!({ "seconds": 3 })).await;
+            BORN.write(&workspace, BLOCK);
+            workspace.apply(&[]).await.unwrap_or_else(|why| panic!("write {nth}: {why:#}"));
+            BORN.check(&tenant, "applied").await;
+            assert_no_change(&workspace).await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changed_right_after_an_apply_shows_at_once() {
+    every_cli(async |workspace, tenant| {
+        BORN.write(&workspace, BLOCK);
+        workspace.apply(&[]).await.unwrap();
+        let app = tenant.applications().await.remove(0);
+        let principal = tenant.principal_of(app["appId"].as_str().unwrap()).await.unwrap();
+        let principal = principal["id"].as_str().unwrap();
+        tenant.grant(principal, "810c84a8-4a9e-49e6-bf7d-12d183f40d01").await;
+        let started = Instant::now();
+        let (code, plan, _) = workspace.plan(&[]).await.unwrap();
+        assert_eq!(code, 2);
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+        let before = &change(&plan, "m365_admin_consent.this")["before"];
+        assert_eq!(before["status"]["microsoft_graph/application/Mail.Read"], "excess");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_back_to_what_was_before_shows_when_the_window_is_over() {
+    every_cli(async |workspace, tenant| {
+        BORN.write(&workspace, BLOCK);
+        workspace.apply(&[]).await.unwrap();
+        let app = tenant.applications().await.remove(0);
+        let path = format!("/applications/{}", app["id"].as_str().unwrap());
+        tenant.admin(Method::PATCH, &path, Some(json!({ "requiredResourceAccess": [] }))).await;
+        let planning = workspace.plan(&[]);
+        let waiting = async {
+            // It asks again and again; then a minute has passed.
+            while reads_of(&tenant, &path).await < 4 {
+                tokio::task::yield_now().await;
+            }
+            tenant.later().await;
+        };
+        tenant.forget_requests().await;
+        let (planned, waited) = tokio::join!(planning, tokio::time::timeout(Duration::from_secs(60), waiting));
+        waited.expect("the read was not repeated");
+        let (code, plan, _) = planned.unwrap();
+        assert_eq!(code, 2);
+        assert_eq!(change(&plan, "m365_connector_permission_set.this")["before"]["permissions"], json!([]));
+    })
+    .await;
+}
+
+async fn reads_of(tenant: &Tenant, path: &str) -> usize {
+    let (_, log) = tenant.control(Method::GET, "requests", None).await;
+    let of_it = |one: &Value| {
+        one["method"] == "GET" && one["path"].as_str().unwrap().starts_with(&format!("/graph/v1.0{path}?"))
+    };
+    list(&log).iter().filter(|one| of_it(one)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_lag_a_plan_right_after_an_apply_reads_no_more_than_one_much_later() {
+    every_cli(async |workspace, tenant| {
+        BORN.write(&workspace, BLOCK);
+        workspace.apply(&[]).await.unwrap();
+        let mut counts = Vec::new();
+        for _ in 0..2 {
+            tenant.forget_requests().await;
+            assert_no_change(&workspace).await;
+            counts.push(list(&tenant.control(Method::GET, "requests", None).await.1).len());
+            tenant.later().await;
+        }
+        assert_eq!(counts[0], counts[1], "{counts:?}");
+    })
+    .await;
+}
