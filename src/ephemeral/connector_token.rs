@@ -28,6 +28,9 @@ const PERHAPS_TOO_NEW: &[u32] = &[7_000_215, 700_016, 7_000_229, 700_027, 70_021
 ///
 /// A credential that was made a moment ago may be refused for a while, so a refusal that may mean this is tried again until the limit
 /// `timeouts.open` is reached.
+///
+/// It is opened in every plan. OpenTofu opens it in apply only where a resource that changes depends on it (`depends_on`); Terraform
+/// always does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectorToken {
     /// Tenant (GUID) to sign in to. Default: the provider's.

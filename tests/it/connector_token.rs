@@ -77,8 +77,10 @@ ephemeral "m365_connector_token" "vendor" {{
   }}
 }}
 
-output "note" {{
-  value = "was in the plan"
+# What depends on it is not made where the connector does not get in. OpenTofu opens it in apply only for such a resource.
+resource "terraform_data" "after" {{
+  input      = "was in the plan"
+  depends_on = [ephemeral.m365_connector_token.vendor]
 }}
 "#,
             self.client_id,
