@@ -4,7 +4,9 @@ use crate::catalog::LookupError;
 use crate::framework::{
     Computed, Diagnostic, EphemeralResource, OpenTimeout, Result, Secret, Value, configurable, guid, is_guid,
 };
-use crate::graph::{AuthError, ClientSecret, Graph, GraphError, TokenSource};
+use crate::graph::{
+    Assertion, AuthError, Certificate, ClientAssertion, ClientCertificate, ClientSecret, Graph, GraphError, TokenSource,
+};
 use crate::provider::{Cx, Services};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,9 @@ const PERHAPS_TOO_NEW: &[u32] = &[7_000_215, 700_016, 7_000_229, 700_027, 70_021
 ///
 /// A credential that was made a moment ago may be refused for a while, so a refusal that may mean this is tried again until the limit
 /// `timeouts.open` is reached.
+///
+/// It is opened in every plan. OpenTofu opens it in apply only where a resource that changes depends on it (`depends_on`); Terraform
+/// always does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectorToken {
     /// Tenant (GUID) to sign in to. Default: the provider's.
@@ -38,6 +43,12 @@ pub struct ConnectorToken {
     pub client_id: Value<String>,
     /// Its client secret: the value, not the id.
     pub client_secret: Option<Value<Secret>>,
+    /// Its certificate with the private key: PEM text, or a PFX file in base64.
+    pub client_certificate: Option<Value<Secret>>,
+    /// Password of the PFX file.
+    pub client_certificate_password: Option<Value<Secret>>,
+    /// A token of an issuer that one of its federated credentials trusts.
+    pub client_assertion: Option<Value<Secret>>,
     /// API whose token is asked for: a short name of the catalogue, or the API's client id. A token carries one API's roles.
     #[serde(default = "microsoft_graph")]
     pub api: Value<String>,
@@ -71,8 +82,8 @@ impl EphemeralResource for ConnectorToken {
         )?;
         let claims = match signed_in(&graph, cx).await {
             Ok(claims) => claims,
-            Err(Refused { why: GraphError::Auth { why: AuthError::Rejected { code, text }, .. }, tries }) => {
-                return Err(self.refused(credential.attribute, code, &text, tries).into());
+            Err(Refused { why: GraphError::Auth { why, .. }, tries }) => {
+                return Err(self.refused(credential.attribute, &why, tries).into());
             }
             Err(Refused { why, .. }) => return Err(why.into()),
         };
@@ -92,9 +103,25 @@ impl EphemeralResource for ConnectorToken {
     }
 
     fn validate(&self, cx: &Cx) -> Result<()> {
-        if self.client_secret.is_none() {
-            return Err(Diagnostic::error("No credential is given")
-                .help("Set `client_secret` to what the vendor signs in with.")
+        match self.given().as_slice() {
+            [] => {
+                return Err(Diagnostic::error("No credential is given")
+                    .help("Set one of `client_secret`, `client_certificate` and `client_assertion` to what the vendor signs in with.")
+                    .into());
+            }
+            [_] => {}
+            several @ [_, second, ..] => {
+                let names = several.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+                return Err(Diagnostic::error(format!("Only one of {names} can be given"))
+                    .at(*second)
+                    .help("Which of them signs in would be a guess. Use one ephemeral resource for each credential.")
+                    .into());
+            }
+        }
+        if self.client_certificate_password.is_some() && self.client_certificate.is_none() {
+            return Err(Diagnostic::error("There is a certificate's password without a certificate")
+                .at("client_certificate_password")
+                .help("Set `client_certificate` too, or leave the password out.")
                 .into());
         }
         if cx.catalog_is_complete() && self.api.known().is_some() {
@@ -120,31 +147,61 @@ impl ConnectorToken {
         }
     }
 
+    /// Names of the credentials that are configured, known or not.
+    fn given(&self) -> Vec<&'static str> {
+        [
+            ("client_secret", &self.client_secret),
+            ("client_certificate", &self.client_certificate),
+            ("client_assertion", &self.client_assertion),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.is_some().then_some(name))
+        .collect()
+    }
+
     fn credential(&self) -> Result<Credential> {
         let client_id = self.client_id.get()?.to_lowercase();
         if let Some(secret) = &self.client_secret {
             let source = ClientSecret::new(client_id, secret.get()?.clone().into_inner());
             return Ok(Credential { attribute: "client_secret", source: Arc::new(source) });
         }
-        Err(Diagnostic::error("No credential is given").into())
+        if let Some(assertion) = &self.client_assertion {
+            let assertion = Assertion::Given(assertion.get()?.clone().into_inner());
+            let source = ClientAssertion::new(client_id, assertion);
+            return Ok(Credential { attribute: "client_assertion", source: Arc::new(source) });
+        }
+        let Some(certificate) = &self.client_certificate else {
+            return Err(Diagnostic::bug("a connector's credential was not checked").into());
+        };
+        let password =
+            self.client_certificate_password.as_ref().map(Value::get).transpose()?.map_or("", Secret::expose);
+        let certificate = Certificate::from_any(certificate.get()?.expose().as_bytes(), password).map_err(|why| {
+            Diagnostic::error("The connector's certificate cannot be used")
+                .at("client_certificate")
+                .help(why.to_string())
+        })?;
+        let source = ClientCertificate::new(client_id, certificate);
+        Ok(Credential { attribute: "client_certificate", source: Arc::new(source) })
     }
 
-    fn refused(&self, credential: &'static str, code: u32, text: &str, tries: u32) -> Diagnostic {
-        let (name, api) =
-            (self.client_id.known().map_or("", String::as_str), self.api.known().map_or("", String::as_str));
+    fn refused(&self, credential: &'static str, why: &AuthError, tries: u32) -> Diagnostic {
+        let name = self.client_id.known().map_or("", String::as_str);
+        let found = Diagnostic::error(format!("The connector {name} cannot sign in"));
+        let AuthError::Rejected { code, text } = why else { return found.help(why.to_string()) };
+        if *code == 500_011 {
+            let api = self.api.known().map_or("", String::as_str);
+            return found
+                .at("api")
+                .help(format!("Entra refused the sign-in: {text}"))
+                .help(format!("The tenant has no service principal of the API {api}: its product brings it."));
+        }
         let attribute = match code {
             700_016 | 7_000_229 => "client_id",
             90_002 => "tenant_id",
-            500_011 => "api",
             _ => credential,
         };
-        let found = Diagnostic::error(format!("The connector {name} cannot sign in"))
-            .at(attribute)
-            .help(AuthError::Rejected { code, text: text.to_owned() }.to_string());
-        if code == 500_011 {
-            return found.help(format!("The tenant has no service principal of the API {api}: its product brings it."));
-        }
-        if !PERHAPS_TOO_NEW.contains(&code) {
+        let found = found.at(attribute).help(why.to_string());
+        if !PERHAPS_TOO_NEW.contains(code) {
             return found;
         }
         found.help(format!(

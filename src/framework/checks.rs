@@ -21,6 +21,7 @@ fn object(schema: &Schema, config: &Dynamic, at: &Path, found: &mut Vec<Diagnost
         for rule in &attribute.checks {
             apply(rule, &value, &at, found);
         }
+        nulls(&value, matches!(attribute.shape, Shape::Object(_)), &at, found);
         match (&attribute.shape, &value) {
             (Shape::Object(inner), _) => object(inner, &value, &at, found),
             (Shape::ObjectMap(inner), Dynamic::Map(items)) => {
@@ -34,6 +35,38 @@ fn object(schema: &Schema, config: &Dynamic, at: &Path, found: &mut Vec<Diagnost
             }
             _ => {}
         }
+    }
+}
+
+/// Elements that are null, as `[var.absent]` makes them: no collection of ours has a use for one.
+fn nulls(value: &Dynamic, is_object: bool, at: &Path, found: &mut Vec<Diagnostic>) {
+    let found_at = |at: &Path| {
+        Diagnostic::error(format!("`{at}` cannot be null"))
+            .at(at.clone())
+            .help("An element of a collection has to have a value. Leave it out, for example with `compact(...)` or a condition in `for`.")
+    };
+    match value {
+        Dynamic::List(items) => {
+            for (item, index) in items.iter().zip(0..) {
+                // The index is only said, not pointed at: a set's element has no address.
+                if item.is_null() {
+                    found.push(found_at(&at.then(Step::Index(index))).at(at.clone()));
+                } else if matches!(item, Dynamic::List(_)) {
+                    nulls(item, false, at, found);
+                }
+            }
+        }
+        Dynamic::Map(items) if !is_object => {
+            for (key, item) in items {
+                let at = at.then(Step::Key(key.clone()));
+                if item.is_null() {
+                    found.push(found_at(&at));
+                } else if matches!(item, Dynamic::List(_)) {
+                    nulls(item, false, &at, found);
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -65,6 +98,15 @@ fn apply(rule: &Check, value: &Dynamic, at: &Path, found: &mut Vec<Diagnostic>) 
                 Diagnostic::error(format!("`{at}` is not a GUID"))
                     .at(at.clone())
                     .help(format!("\"{text}\" should look like `11111111-2222-3333-4444-555555555555`.")),
+            );
+        }
+        (Check::Whole(least, most), Dynamic::Number(number))
+            if !number.as_str().parse::<i128>().is_ok_and(|number| (*least..=*most).contains(&number)) =>
+        {
+            found.push(
+                Diagnostic::error(format!("`{at}` cannot be {}", number.as_str()))
+                    .at(at.clone())
+                    .help(format!("It is a whole number from {least} to {most}.")),
             );
         }
         (Check::OneOf(choices), Dynamic::String(text)) if !choices.contains(text) => {
@@ -104,5 +146,70 @@ fn length(least: Option<u64>, most: Option<u64>, value: &Dynamic, at: &Path, fou
                 .at(at.clone())
                 .help(format!("It has {size} {unit}; {range} are allowed.")),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dynamic::Number;
+    use super::super::model::schema_of;
+    use super::*;
+
+    /// A model with a whole number.
+    #[derive(schemars::JsonSchema)]
+    #[allow(dead_code, reason = "only its schema is used")]
+    struct Counted {
+        /// How many.
+        count: Option<u32>,
+    }
+
+    #[test]
+    fn a_null_element_is_named() {
+        let schema = schema_of::<Collections>().unwrap();
+        let list = Dynamic::List(vec!["a".into(), Dynamic::Null]);
+        let map = Dynamic::Map([("k".to_owned(), Dynamic::Null)].into());
+        let lists = Dynamic::Map([("k".to_owned(), list.clone())].into());
+        let config = [("list", list), ("map", map.clone()), ("lists", lists), ("objects", map)];
+        let found = check(&schema, &Dynamic::Map(config.map(|(name, value)| (name.to_owned(), value)).into()));
+        let found: Vec<_> = found.iter().map(|one| one.summary.as_str()).collect();
+        assert_eq!(
+            found,
+            [
+                "`list[1]` cannot be null",
+                "`lists[\"k\"][1]` cannot be null",
+                "`map[\"k\"]` cannot be null",
+                "`objects[\"k\"]` cannot be null",
+            ]
+        );
+    }
+
+    /// A model with collections.
+    #[derive(schemars::JsonSchema)]
+    #[allow(dead_code, reason = "only its schema is used")]
+    struct Collections {
+        /// List.
+        list: Option<Vec<String>>,
+        /// Map.
+        map: Option<std::collections::BTreeMap<String, String>>,
+        /// Lists by name.
+        lists: Option<std::collections::BTreeMap<String, Vec<String>>>,
+        /// Objects by name.
+        objects: Option<std::collections::BTreeMap<String, Counted>>,
+    }
+
+    #[test]
+    fn a_number_that_is_not_whole_or_too_large_is_the_users_error() {
+        let schema = schema_of::<Counted>().unwrap();
+        let found = |text: &str| {
+            let number = Dynamic::Number(Number::parse(text).unwrap());
+            check(&schema, &Dynamic::Map([("count".to_owned(), number)].into()))
+        };
+        for good in ["0", "3", "4294967295"] {
+            assert_eq!(found(good), Vec::new());
+        }
+        for bad in ["1.5", "-1", "4294967296", "1e400", "inf"] {
+            assert_eq!(found(bad)[0].path, Some("count".into()), "{bad}");
+        }
+        assert_eq!(found("1.5")[0].detail, "It is a whole number from 0 to 4294967295.");
     }
 }

@@ -1,6 +1,6 @@
 //! Typed structs ↔ [`Dynamic`], by serde. Pure; the only place that knows how unknown travels through serde.
 
-use super::dynamic::{Dynamic, Number};
+use super::dynamic::Dynamic;
 use super::value::{MAY_BE_UNKNOWN, UNKNOWN};
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer, Visitor};
@@ -69,10 +69,7 @@ impl<'de> serde::Deserializer<'de> for From<'de> {
                 } else if let Ok(number) = text.parse::<u64>() {
                     visitor.visit_u64(number)
                 } else {
-                    match text.parse::<f64>() {
-                        Ok(number) if number.is_finite() || text.ends_with("inf") => visitor.visit_f64(number),
-                        _ => Err(CodecError::Other(format!("{text} is beyond what can be calculated with"))),
-                    }
+                    Err(CodecError::Other("a whole number of at most 64 bits is expected here".to_owned()))
                 }
             }
             Dynamic::List(items) => visitor.visit_seq(SeqDeserializer::new(items.iter().map(From))),
@@ -180,13 +177,11 @@ impl serde::Serializer for To {
     fn serialize_u64(self, value: u64) -> Result<Dynamic, CodecError> {
         Ok(Dynamic::Number(value.into()))
     }
-    fn serialize_f32(self, value: f32) -> Result<Dynamic, CodecError> {
-        self.serialize_f64(value.into())
+    fn serialize_f32(self, _: f32) -> Result<Dynamic, CodecError> {
+        unsupported("a float")
     }
-    fn serialize_f64(self, value: f64) -> Result<Dynamic, CodecError> {
-        // The shortest text that is read as this float is what a user would have written.
-        Number::parse(&value.to_string())
-            .map_or_else(|| unsupported("a number that is none"), |number| Ok(Dynamic::Number(number)))
+    fn serialize_f64(self, _: f64) -> Result<Dynamic, CodecError> {
+        unsupported("a float")
     }
     fn serialize_char(self, value: char) -> Result<Dynamic, CodecError> {
         Ok(Dynamic::text(&value.to_string()))

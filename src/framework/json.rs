@@ -64,35 +64,19 @@ mod tests {
     use super::super::samples;
     use super::*;
     use proptest::prelude::*;
-    use serde_json::{Value as Json, json};
-
-    /// As a state file has it.
-    fn to_json(value: &Dynamic) -> String {
-        let joined = |parts: Vec<String>| parts.join(", ");
-        match value {
-            Dynamic::Null | Dynamic::Unknown(_) => "null".to_owned(),
-            Dynamic::Bool(value) => value.to_string(),
-            Dynamic::Number(number) => number.as_str().to_owned(),
-            Dynamic::String(text) => Json::from(text.as_str()).to_string(),
-            Dynamic::List(items) => format!("[{}]", joined(items.iter().map(to_json).collect())),
-            Dynamic::Map(items) => {
-                let parts = items.iter().map(|(key, item)| format!("{}:\n{}", Json::from(key.as_str()), to_json(item)));
-                format!("{{{}}}", joined(parts.collect()))
-            }
-        }
-    }
+    use serde_json::json;
 
     proptest! {
         #[test]
         fn what_a_state_holds_is_read_back_equal((shape, value) in samples::typed()) {
             let known = samples::as_stored(&shape, value);
-            prop_assert_eq!(from_json_text(&shape, to_json(&known).as_bytes()), Ok(known));
+            prop_assert_eq!(from_json_text(&shape, samples::to_json(&known).as_bytes()), Ok(known));
         }
 
         #[test]
         fn no_text_panics(text in "\\PC{0,64}", (shape, value) in samples::typed(), cut in 0..64usize) {
             let _ = from_json_text(&shape, text.as_bytes());
-            let mut whole = to_json(&value).into_bytes();
+            let mut whole = samples::to_json(&value).into_bytes();
             whole.truncate(cut);
             let _ = from_json_text(&shape, &whole);
         }

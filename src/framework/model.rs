@@ -160,7 +160,11 @@ fn shape(node: &Map<String, Json>) -> Result<(Shape, Vec<Check>), String> {
     match kind {
         "string" => Ok((Shape::Plain(Type::String), checks)),
         "boolean" => Ok((Shape::Plain(Type::Bool), checks)),
-        "integer" | "number" => Ok((Shape::Plain(Type::Number), checks)),
+        "number" => Err("a float cannot hold a number's digits: use an integer".to_owned()),
+        "integer" => {
+            let format = node.get("format").and_then(Json::as_str).unwrap_or_default();
+            Ok((Shape::Plain(Type::Number), checks.into_iter().chain([whole(format)?]).collect()))
+        }
         "array" => {
             let items = node.get("items").and_then(Json::as_object).ok_or("a list needs the type of its elements")?;
             let (inner, each) = shape(items)?;
@@ -209,6 +213,17 @@ fn own_checks(node: &Map<String, Json>) -> Vec<Check> {
     let guid = (node.get("format").and_then(Json::as_str) == Some("uuid")).then_some(Check::Guid);
     let pattern = node.get("pattern").and_then(Json::as_str).map(|text| Check::Pattern(text.to_owned()));
     length.into_iter().chain(pattern).chain(guid).collect()
+}
+
+/// The range of a Rust integer, by the name that schemars gives it.
+fn whole(format: &str) -> Result<Check, String> {
+    Ok(match format {
+        "uint32" => Check::Whole(0, u32::MAX.into()),
+        "uint64" | "uint" => Check::Whole(0, u64::MAX.into()),
+        "int32" => Check::Whole(i32::MIN.into(), i32::MAX.into()),
+        "int64" | "int" => Check::Whole(i64::MIN.into(), i64::MAX.into()),
+        other => return Err(format!("integers of the format `{other}` are not supported")),
+    })
 }
 
 /// The texts of an enum: `enum`, or `oneOf` constants where the variants are documented.

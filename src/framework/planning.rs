@@ -19,7 +19,8 @@ pub fn initial(schema: &Schema, prior: &Dynamic, config: &Dynamic) -> Dynamic {
 /// `undecided` gives the value of a computed attribute that is not configured, told whether it keeps its state;
 /// `None` keeps the prior value.
 fn object(schema: &Schema, prior: &Dynamic, config: &Dynamic, undecided: &dyn Fn(bool) -> Option<Dynamic>) -> Dynamic {
-    if config.is_unknown() {
+    // An element that is null is planned as just that.
+    if config.is_unknown() || config.is_null() {
         return config.clone();
     }
     let parts = schema.attributes.iter().map(|(name, attribute)| {

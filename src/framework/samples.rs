@@ -112,3 +112,21 @@ pub(crate) fn as_stored(shape: &Type, value: Dynamic) -> Dynamic {
         (_, value) => value,
     }
 }
+
+/// A value as JSON text, as a state file has it; unknown values as null.
+pub(crate) fn to_json(value: &Dynamic) -> String {
+    let joined = |parts: Vec<String>| parts.join(", ");
+    match value {
+        Dynamic::Null | Dynamic::Unknown(_) => "null".to_owned(),
+        Dynamic::Bool(value) => value.to_string(),
+        Dynamic::Number(number) => number.as_str().to_owned(),
+        Dynamic::String(text) => serde_json::Value::from(text.as_str()).to_string(),
+        Dynamic::List(items) => format!("[{}]", joined(items.iter().map(to_json).collect())),
+        Dynamic::Map(items) => {
+            let parts = items
+                .iter()
+                .map(|(key, item)| format!("{}:\n{}", serde_json::Value::from(key.as_str()), to_json(item)));
+            format!("{{{}}}", joined(parts.collect()))
+        }
+    }
+}

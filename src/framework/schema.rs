@@ -69,6 +69,8 @@ pub enum Check {
     Guid,
     /// One of these strings.
     OneOf(Vec<String>),
+    /// A whole number: at least, at most.
+    Whole(i128, i128),
     /// The same rule for each element.
     Each(Vec<Check>),
 }

@@ -7,6 +7,8 @@ mod io;
 mod log;
 mod msgpack;
 mod service;
+#[cfg(test)]
+mod service_tests;
 mod tls;
 
 #[allow(

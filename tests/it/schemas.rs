@@ -47,6 +47,10 @@ fn the_schemas_are_as_recorded() {
         writeln!(text, "data source {name}").unwrap();
         lines(schema, 2, &mut text);
     }
+    for (name, schema) in &schemas.ephemeral_resources {
+        writeln!(text, "ephemeral resource {name}").unwrap();
+        lines(schema, 2, &mut text);
+    }
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/schemas.txt");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&path, &text).unwrap();

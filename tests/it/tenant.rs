@@ -169,13 +169,12 @@ impl Tenant {
             ("client_secret", secret),
             ("scope", &scope),
         ];
-        let answer = self
-            .http
-            .post(format!("{}/{}/oauth2/v2.0/token", connection.login, connection.tenant_id))
-            .form(&form)
-            .send()
-            .await
-            .unwrap();
+        self.form(&format!("{}/{}/oauth2/v2.0/token", connection.login, connection.tenant_id), &form).await
+    }
+
+    /// Sends a form, as to the token endpoint.
+    pub async fn form(&self, url: &str, fields: &[(&str, &str)]) -> (StatusCode, Value) {
+        let answer = self.http.post(url).form(fields).send().await.unwrap();
         (answer.status(), answer.json().await.unwrap())
     }
 

@@ -4,8 +4,8 @@ use crate::tenant::Tenant;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
-pub use terraform_provider_m365::cli::terraform::Workspace;
 use terraform_provider_m365::cli::terraform::find;
+pub use terraform_provider_m365::cli::terraform::{Outcome, Workspace};
 
 pub const PROVIDER: &str = env!("CARGO_BIN_EXE_terraform-provider-m365");
 

@@ -17,3 +17,11 @@ ephemeral "m365_connector_token" "siem" {
     }
   }
 }
+
+# A token carries the roles of one API: a second API is a second sign-in.
+ephemeral "m365_connector_token" "siem_defender" {
+  client_id     = m365_connector_app.siem.client_id
+  client_secret = var.siem_client_secret
+  api           = "windows_defender_atp"
+  depends_on    = [m365_admin_consent.siem]
+}
