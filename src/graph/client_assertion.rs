@@ -165,6 +165,9 @@ impl TokenSource for ClientAssertion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::extract::State;
+    use axum::http::{HeaderMap, StatusCode, Uri};
+    use std::sync::{Arc, Mutex};
 
     #[test]
     fn each_cloud_has_its_audience() {
@@ -178,5 +181,80 @@ mod tests {
     fn a_request_token_is_not_sent_in_the_clear() {
         assert!(endpoint("https://pipelines.example/x?y=1").is_ok() && endpoint("http://127.0.0.1:1/x").is_ok());
         assert!(endpoint("http://pipelines.example/x").is_err() && endpoint("x").is_err());
+    }
+
+    /// What a service was asked: path with query, and token.
+    type Asked = Arc<Mutex<Vec<(String, String)>>>;
+
+    /// A service that gives the n-th token at its n-th request, and behind `/status/` that status.
+    async fn service() -> (String, Asked) {
+        let asked = Asked::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let answer = |State(asked): State<Asked>, uri: Uri, headers: HeaderMap| async move {
+            let token = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+            let mut asked = asked.lock().unwrap();
+            asked.push((uri.to_string(), token.unwrap_or_default()));
+            let status = uri.path().strip_prefix("/status/").map_or(200, |status| status.parse().unwrap());
+            let token = format!("token {}", asked.len());
+            let body = serde_json::json!({ "value": token, "oidcToken": token }).to_string();
+            (StatusCode::from_u16(status).unwrap(), [("retry-after", "7")], body)
+        };
+        let router = axum::Router::new().fallback(answer).with_state(asked.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (base, asked)
+    }
+
+    async fn fetched(assertion: &Assertion) -> Result<String, AuthError> {
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let request = TokenRequest { http: &http, login: "https://login.microsoftonline.com", tenant: "t", scope: "s" };
+        assertion.fetch(request).await.map(|token| token.expose_secret().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_token_is_asked_for_anew_each_time() {
+        let (base, asked) = service().await;
+        let github = Assertion::GitHub { url: format!("{base}/x?a=b"), token: "secret".to_owned().into() };
+        assert_eq!(
+            (fetched(&github).await.unwrap(), fetched(&github).await.unwrap()),
+            ("token 1".into(), "token 2".into())
+        );
+        let devops = Assertion::AzureDevOps {
+            url: format!("{base}/y"),
+            token: "secret".to_owned().into(),
+            service_connection_id: "id".to_owned(),
+        };
+        fetched(&devops).await.unwrap();
+        let asked = asked.lock().unwrap();
+        let audience = "audience=api%3A%2F%2FAzureADTokenExchange";
+        assert_eq!(asked[0], (format!("/x?a=b&{audience}"), "Bearer secret".to_owned()));
+        assert_eq!(asked[2].0, format!("/y?api-version=7.1&serviceConnectionId=id&{audience}"));
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_anew_each_time() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let assertion = Assertion::File(file.path().to_owned());
+        for token in ["first", "second"] {
+            std::fs::write(file.path(), format!("{token}\n")).unwrap();
+            assert_eq!(fetched(&assertion).await.unwrap(), token);
+        }
+        file.close().unwrap();
+        assert!(fetched(&assertion).await.unwrap_err().to_string().contains("`oidc_token_file_path`"));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_out_of_order_may_be_asked_again_and_a_refusal_is_final() {
+        let (base, _) = service().await;
+        let at = |status: u16| Assertion::GitHub {
+            url: format!("{base}/status/{status}"),
+            token: "very secret".to_owned().into(),
+        };
+        let seven = Some(std::time::Duration::from_secs(7));
+        assert!(
+            matches!(fetched(&at(503)).await, Err(AuthError::Unreachable { retry_after, .. }) if retry_after == seven)
+        );
+        let error = fetched(&at(401)).await.unwrap_err().to_string();
+        assert!(error.contains("id-token: write") && !error.contains("very secret"), "{error}");
     }
 }

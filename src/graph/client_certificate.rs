@@ -179,3 +179,53 @@ impl TokenSource for ClientCertificate {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jsonwebtoken::dangerous::insecure_decode;
+    use serde_json::{Map, Value};
+
+    fn pem() -> String {
+        let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+        let made = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+        format!("{}{}", made.pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn an_assertion_is_fresh_short_lived_and_names_the_certificate() {
+        let certificate = Certificate::from_pem(&pem()).unwrap();
+        let thumbprint = certificate.thumbprint.clone();
+        let source = ClientCertificate::new("client".to_owned(), certificate);
+        let read = || {
+            let text = source.assertion("https://login/token").unwrap();
+            insecure_decode::<Map<String, Value>>(text).unwrap()
+        };
+        let (first, second) = (read(), read());
+        assert_eq!((first.header.alg, first.header.x5t_s256), (Algorithm::PS256, Some(thumbprint)));
+        let claims = first.claims;
+        assert_eq!(
+            (&claims["aud"], &claims["iss"], &claims["sub"]),
+            (&"https://login/token".into(), &"client".into(), &"client".into())
+        );
+        let [start, issued, end] = ["nbf", "iat", "exp"].map(|name| claims[name].as_i64().unwrap());
+        assert!(start <= issued && issued < end && end - start <= 600, "{claims:?}");
+        assert_ne!(claims["jti"], second.claims["jti"]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_told_without_its_content() {
+        let whole = pem();
+        let (public, key) = whole.split_at(whole.find("-----BEGIN PRIVATE").unwrap());
+        let error = |text: &str| Certificate::from_any(text.as_bytes(), "").err().unwrap();
+        assert_eq!(error(public), CertificateError::NoKey);
+        assert_eq!(error(key), CertificateError::NoCertificate);
+        assert_eq!(error(&whole.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY")), CertificateError::EncryptedPem);
+        assert_eq!(error("no certificate at all"), CertificateError::Neither);
+        let other = pem();
+        let mixed = format!("{public}{}", &other[other.find("-----BEGIN PRIVATE").unwrap()..]);
+        assert_eq!(error(&mixed), CertificateError::Mismatch);
+        assert!(matches!(error("AAAA"), CertificateError::Pfx(_)));
+        assert!(Certificate::from_any(STANDARD.encode(&whole).as_bytes(), "").is_ok(), "PEM in base64 is PEM");
+    }
+}
