@@ -154,7 +154,7 @@ impl Graph {
                 Ok(()) => refused = None,
                 // Another write was under way, or the object is new; nothing was done.
                 Err(error) if error.is_concurrent_write() || error.is_replication_delay() => {
-                    refused = Some(error.to_string())
+                    refused = Some(error.to_string());
                 }
                 Err(error) => return Err(error),
             }

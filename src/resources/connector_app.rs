@@ -402,7 +402,7 @@ impl State {
         let (app, principal, owners) = futures_util::future::join3(
             graph.application(&key.id),
             graph.service_principal_by_app_id(&client_id),
-            owners_of(&graph, &key.id),
+            owners_of(graph, &key.id),
         )
         .await;
         let (app, mut principal) = (app?, principal?);
@@ -426,7 +426,7 @@ impl State {
             }
         }
         self.value.observe(&app, principal.as_ref(), cx)?;
-        self.observe_owners(owners?, &graph).await?;
+        self.observe_owners(owners?, graph).await?;
         Ok(Some(self))
     }
 

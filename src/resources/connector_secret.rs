@@ -297,7 +297,7 @@ impl Password {
     }
 
     fn replaces(&self, key_id: &str) -> bool {
-        let fraction = self.start_date_time.map(|start| start.subsec_microsecond());
+        let fraction = self.start_date_time.map(jiff::Timestamp::subsec_microsecond);
         self.marked_name().is_some() && fraction == Some(trace(key_id))
     }
 

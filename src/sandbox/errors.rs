@@ -77,7 +77,7 @@ impl Failure {
     }
 
     /// The same text as a 400, as some calls write it.
-    pub(super) fn as_bad_request(self) -> Self {
+    pub(super) fn into_bad_request(self) -> Self {
         Self::bad_request(self.message)
     }
 

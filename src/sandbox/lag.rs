@@ -160,7 +160,7 @@ fn refuse_unknown(world: &mut World, tenant: &str, caller: &Caller, call: &Call)
     match tried {
         Err(failure) if failure.misses_an_object() => Err(match call.path.rsplit('/').next() {
             Some("appRoleAssignedTo" | "appRoleAssignments") => Failure::bad_request("Not a valid reference update."),
-            Some("oauth2PermissionGrants") => failure.as_bad_request(),
+            Some("oauth2PermissionGrants") => failure.into_bad_request(),
             _ => failure,
         }),
         _ => Ok(()),

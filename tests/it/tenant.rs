@@ -141,7 +141,7 @@ impl Tenant {
         tokio::time::timeout(std::time::Duration::from_secs(60), held).await.expect("nothing was held");
     }
 
-    /// A form.
+    /// Sends a form, as to the token endpoint.
     pub async fn form(&self, url: &str, fields: &[(&str, &str)]) -> (StatusCode, Value) {
         let answer = self.http.post(url).form(fields).send().await.unwrap();
         (answer.status(), answer.json().await.unwrap())
@@ -170,12 +170,6 @@ impl Tenant {
             ("scope", &scope),
         ];
         self.form(&format!("{}/{}/oauth2/v2.0/token", connection.login, connection.tenant_id), &form).await
-    }
-
-    /// Sends a form, as to the token endpoint.
-    pub async fn form(&self, url: &str, fields: &[(&str, &str)]) -> (StatusCode, Value) {
-        let answer = self.http.post(url).form(fields).send().await.unwrap();
-        (answer.status(), answer.json().await.unwrap())
     }
 
     pub async fn token(&self) -> String {
