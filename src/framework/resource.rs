@@ -129,6 +129,7 @@ pub struct Context<S> {
     config: Dynamic,
     findings: Mutex<Findings>,
     pub(super) second_plan: bool,
+    pub(super) refreshing: bool,
     pub(super) tainted: bool,
     /// When this call has to be done.
     pub deadline: Instant,
@@ -150,7 +151,16 @@ impl<S> Context<S> {
         cancelled: CancellationToken,
     ) -> Self {
         let deadline = Instant::now() + limit;
-        Self { services, config, findings: Mutex::default(), second_plan: false, tainted: false, deadline, cancelled }
+        Self {
+            services,
+            config,
+            findings: Mutex::default(),
+            second_plan: false,
+            refreshing: false,
+            tainted: false,
+            deadline,
+            cancelled,
+        }
     }
 
     /// What the provider offers. Fails while the provider is not configured.
@@ -181,6 +191,11 @@ impl<S> Context<S> {
     /// Whether this create was planned a moment ago as a change of the object that it replaces. Only while planning.
     pub fn is_second_plan(&self) -> bool {
         self.second_plan
+    }
+
+    /// Whether an object is only looked at, for a refresh or after an import.
+    pub fn is_refresh(&self) -> bool {
+        self.refreshing
     }
 
     /// Whether a tainted object is deleted. Its private data are what the plan of its replacement gave. Only while deleting.

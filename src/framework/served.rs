@@ -279,7 +279,8 @@ impl<R: Resource> Served<R::Services> for Adapter<R> {
 
     fn read<'a>(&'a self, request: Read, call: Call<R::Services>) -> BoxFuture<'a, ReadAnswer> {
         Box::pin(async move {
-            let cx = call.context(&Dynamic::Null, limit(&request.state, Operation::Read));
+            let mut cx = call.context(&Dynamic::Null, limit(&request.state, Operation::Read));
+            cx.refreshing = true;
             let mut answer = self.read_object(&request, &cx).await.unwrap_or_else(|found| ReadAnswer {
                 state: request.state.clone(),
                 private: request.private.clone(),

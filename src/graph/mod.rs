@@ -22,6 +22,7 @@ mod oauth2_permission_grant;
 mod organization;
 mod password;
 mod service_principal;
+mod snapshot;
 mod transport;
 
 pub use app_management_policy::{AppManagementPolicy, PasswordRule};

@@ -3,6 +3,7 @@
 use super::auth::{Claims, TokenCache, TokenRequest, TokenSource, root_cause};
 use super::endpoints::Endpoints;
 use super::errors::{ApiError, GraphError};
+use super::snapshot::Snapshot;
 use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Client, Method};
 use secrecy::{ExposeSecret, SecretString};
@@ -68,6 +69,7 @@ struct Shared {
     written: AtomicBool,
     /// Object and client ids of what was made here, and when.
     made: Mutex<HashMap<String, Instant>>,
+    snapshot: Snapshot,
 }
 
 /// Microsoft Graph in one tenant. Clones share token, connections and limits of load.
@@ -75,6 +77,8 @@ struct Shared {
 pub struct Graph {
     shared: Arc<Shared>,
     limits: Limits,
+    /// Whether reads may be answered by what this refresh has read before.
+    refreshing: bool,
 }
 
 /// Whether a request may be sent again when its answer was lost.
@@ -120,16 +124,29 @@ impl Graph {
             offset: AtomicI64::new(0),
             written: AtomicBool::new(false),
             made: Mutex::default(),
+            snapshot: Snapshot::default(),
         };
         let limits =
             Limits { deadline: Instant::now() + Duration::from_secs(20 * 60), cancelled: CancellationToken::new() };
-        Ok(Self { shared: Arc::new(shared), limits })
+        Ok(Self { shared: Arc::new(shared), limits, refreshing: false })
     }
 
     /// The same for one call with its own limits.
     #[must_use]
     pub fn within(&self, limits: Limits) -> Self {
-        Self { shared: self.shared.clone(), limits }
+        Self { shared: self.shared.clone(), limits, refreshing: false }
+    }
+
+    /// The same for a refresh: what it has read once is not asked for again. Only a refresh may be answered so, never what a change is
+    /// based on.
+    #[must_use]
+    pub fn for_refresh(self) -> Self {
+        Self { refreshing: true, ..self }
+    }
+
+    /// Has everything read anew, because an answer is not trusted.
+    pub fn forget_reads(&self) {
+        self.shared.snapshot.forget();
     }
 
     /// The server's present time, as its last `Date` header tells; the local clock before the first answer.
@@ -153,10 +170,18 @@ impl Graph {
         format!("{}/v1.0", self.shared.options.endpoints.graph)
     }
 
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, GraphError> {
-        let read = || self.send(Method::GET, path, None, Retry::Safe);
+    async fn read(&self, path: &str) -> Result<Vec<u8>, GraphError> {
+        let once = || self.send(Method::GET, path, None, Retry::Safe);
         // What was made here a moment ago is there, whatever a replica says.
-        let body = if self.names_fresh_object(path) { self.settled(read).await? } else { read().await? };
+        if self.names_fresh_object(path) { self.settled(once).await } else { once().await }
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, GraphError> {
+        let body = if self.refreshing && !self.has_written() {
+            self.shared.snapshot.get(path, || self.read(path)).await?
+        } else {
+            self.read(path).await?
+        };
         parse("GET", path, &body)
     }
 
@@ -299,6 +324,7 @@ impl Graph {
             }
         } else {
             self.shared.written.store(true, Ordering::Relaxed);
+            self.shared.snapshot.forget();
             work.await
         };
         let status = answer.as_ref().map(|answer| answer.status).unwrap_or_default();

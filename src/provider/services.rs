@@ -130,7 +130,8 @@ impl Context<Services> {
     /// Graph in `tenant`, or in the provider's own where none is given; bound to this call's time limit and cancellation.
     pub fn graph(&self, tenant: Option<&str>) -> Result<Graph> {
         let limits = Limits { deadline: self.deadline, cancelled: self.cancelled.clone() };
-        Ok(self.services()?.client(tenant)?.within(limits))
+        let graph = self.services()?.client(tenant)?.within(limits);
+        Ok(if self.is_refresh() { graph.for_refresh() } else { graph })
     }
 
     /// Signs in as somebody else in `tenant`, or in the provider's own where none is given, to the API of `scope`.

@@ -35,6 +35,7 @@ mod sandbox_lag;
 mod sandbox_refusals;
 mod sandbox_sign_in;
 mod sandbox_state;
+mod scale;
 mod schemas;
 mod secrecy;
 mod secret;
