@@ -3,6 +3,7 @@
 mod catalog;
 mod demo;
 pub mod docs;
+mod measure;
 mod sandbox;
 pub mod terraform;
 
@@ -35,6 +36,9 @@ enum Command {
     /// Write the reference pages below `docs`: for developers of the provider.
     #[command(hide = true)]
     Docs(docs::Arguments),
+    /// Measure requests and times with many connectors: prints `docs/performance.md`.
+    #[command(hide = true)]
+    Measure(measure::Arguments),
 }
 
 /// Runs what the arguments ask for.
@@ -51,6 +55,7 @@ pub async fn run() -> Result<()> {
         Some(Command::Demo(arguments)) => demo::run(arguments).await,
         Some(Command::Catalog(command)) => catalog::run(&command),
         Some(Command::Docs(arguments)) => docs::run(&arguments),
+        Some(Command::Measure(arguments)) => measure::run(arguments).await,
         None => {
             print(&Arguments::command().render_long_help().to_string());
             Ok(())
