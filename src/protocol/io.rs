@@ -3,6 +3,8 @@
 use super::handshake::{Address, Environment};
 use anyhow::Context;
 use std::io;
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,7 +47,11 @@ impl Listener {
     #[cfg(unix)]
     pub(super) fn bind(environment: &Environment) -> anyhow::Result<Self> {
         let preferred = environment.socket_folder.clone().unwrap_or_else(std::env::temp_dir);
-        let made = |parent: &std::path::Path| tempfile::Builder::new().prefix("tf-m365-").tempdir_in(parent);
+        // The usual mask would let everybody look in.
+        let private = std::fs::Permissions::from_mode(0o700);
+        let made = |parent: &std::path::Path| {
+            tempfile::Builder::new().prefix("tf-m365-").permissions(private.clone()).tempdir_in(parent)
+        };
         let mut folder = made(&preferred)
             .with_context(|| format!("no folder for the socket could be made in {}", preferred.display()))?;
         if folder.path().join("s").as_os_str().len() > LONGEST_PATH {
@@ -245,7 +251,6 @@ mod tests {
 
     #[tokio::test]
     async fn the_sockets_folder_is_this_users_alone_and_goes_with_the_server() {
-        use std::os::unix::fs::PermissionsExt;
         let (incoming, place, _) = listening();
         let folder = std::path::Path::new(&place).parent().unwrap().to_owned();
         assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
