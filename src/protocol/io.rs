@@ -216,7 +216,8 @@ impl AsyncWrite for Io {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use tokio::time::Instant;
