@@ -219,10 +219,14 @@ struct Refused {
 
 /// What the token says, once Entra gives one or refuses for good.
 async fn signed_in(graph: &Graph, cx: &Cx) -> std::result::Result<crate::graph::Claims, Refused> {
-    let (mut tries, mut wait) = (1, FIRST_WAIT);
+    let (mut tries, mut wait, mut refusal) = (1, FIRST_WAIT, None);
     loop {
         let why = match graph.token_claims().await {
             Ok(claims) => return Ok(claims),
+            // The refusal before says more than that the time ran out meanwhile.
+            Err(GraphError::DeadlineExceeded { tried, last }) => {
+                refusal.unwrap_or(GraphError::DeadlineExceeded { tried, last })
+            }
             Err(why) => why,
         };
         let may_pass = matches!(&why, GraphError::Auth { why: AuthError::Rejected { code, .. }, .. } if PERHAPS_TOO_NEW.contains(code));
@@ -233,6 +237,7 @@ async fn signed_in(graph: &Graph, cx: &Cx) -> std::result::Result<crate::graph::
             () = tokio::time::sleep(wait) => {}
             () = cx.cancelled.cancelled() => return Err(Refused { why: GraphError::Cancelled, tries }),
         }
+        refusal = Some(why);
         tries += 1;
         wait = (wait * 2).min(LONGEST_WAIT);
     }

@@ -3,6 +3,8 @@
 use super::handshake::{Address, Environment};
 use anyhow::Context;
 use std::io;
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +26,10 @@ use tokio::net::{UnixListener as Inner, UnixStream as Raw};
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// A CLI that was killed tells nobody: without any connection for this long, nobody will come back.
 const ABANDONED: Duration = Duration::from_secs(10);
+/// A CLI that was killed before it connected tells nobody either. It gives a provider this long to start.
+const NEVER_CAME: Duration = Duration::from_secs(60);
+/// Before the next try, where accepting fails: it does so at once and again while file handles are short.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// Longest path that macOS binds.
 const LONGEST_PATH: usize = 103;
 
@@ -41,7 +47,11 @@ impl Listener {
     #[cfg(unix)]
     pub(super) fn bind(environment: &Environment) -> anyhow::Result<Self> {
         let preferred = environment.socket_folder.clone().unwrap_or_else(std::env::temp_dir);
-        let made = |parent: &std::path::Path| tempfile::Builder::new().prefix("tf-m365-").tempdir_in(parent);
+        // The usual mask would let everybody look in.
+        let private = std::fs::Permissions::from_mode(0o700);
+        let made = |parent: &std::path::Path| {
+            tempfile::Builder::new().prefix("tf-m365-").permissions(private.clone()).tempdir_in(parent)
+        };
         let mut folder = made(&preferred)
             .with_context(|| format!("no folder for the socket could be made in {}", preferred.display()))?;
         if folder.path().join("s").as_os_str().len() > LONGEST_PATH {
@@ -69,16 +79,33 @@ impl Listener {
     }
 
     /// The connections, each after its TLS handshake. Where `abandoned` is given it is set when there has been no connection for a
-    /// while after the first one.
+    /// while.
     pub(super) fn accept(self, tls: Option<TlsAcceptor>, abandoned: Option<watch::Sender<bool>>) -> Incoming {
         let inner = self.inner;
         let (send, receive) = mpsc::channel(8);
         let open = Arc::new(AtomicUsize::new(0));
         tokio::spawn(async move {
+            let mut awaited = Some(Place::take(&open, abandoned.as_ref()));
+            let never_came = tokio::time::sleep(NEVER_CAME);
+            tokio::pin!(never_came);
             loop {
-                let Ok((raw, _)) = inner.accept().await else { continue };
-                open.fetch_add(1, Ordering::SeqCst);
-                let place = Place { open: open.clone(), abandoned: abandoned.clone() };
+                let accepted = tokio::select! {
+                    accepted = inner.accept() => accepted,
+                    () = &mut never_came, if awaited.is_some() => {
+                        awaited = None;
+                        continue;
+                    }
+                };
+                let raw = match accepted {
+                    Ok((raw, _)) => raw,
+                    Err(why) => {
+                        tracing::error!(%why, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_AGAIN).await;
+                        continue;
+                    }
+                };
+                let place = Place::take(&open, abandoned.as_ref());
+                awaited = None;
                 let (tls, send) = (tls.clone(), send.clone());
                 tokio::spawn(async move {
                     let io = match tls {
@@ -105,6 +132,13 @@ impl Listener {
 pub(super) struct Place {
     open: Arc<AtomicUsize>,
     abandoned: Option<watch::Sender<bool>>,
+}
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>, abandoned: Option<&watch::Sender<bool>>) -> Self {
+        open.fetch_add(1, Ordering::SeqCst);
+        Self { open: open.clone(), abandoned: abandoned.cloned() }
+    }
 }
 
 impl Drop for Place {
@@ -179,5 +213,49 @@ impl AsyncWrite for Io {
             Self::Plain(stream, _) => Pin::new(stream).poll_shutdown(task),
             Self::Tls(stream, _) => Pin::new(stream).poll_shutdown(task),
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+    use tokio_stream::StreamExt;
+
+    fn listening() -> (Incoming, String, watch::Receiver<bool>) {
+        let listener = Listener::bind(&Environment::default()).unwrap();
+        let (place, (stop, stopped)) = (listener.address().place, watch::channel(false));
+        (listener.accept(None, Some(stop)), place, stopped)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cli_that_never_connects_does_not_keep_the_process() {
+        let (_incoming, _, mut stopped) = listening();
+        let start = Instant::now();
+        stopped.wait_for(|stop| *stop).await.unwrap();
+        assert!(start.elapsed() >= NEVER_CAME && start.elapsed() < NEVER_CAME + ABANDONED * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_connection_keeps_the_process_and_its_end_does_not() {
+        let (mut incoming, place, mut stopped) = listening();
+        let client = Raw::connect(place).await.unwrap();
+        let accepted = incoming.next().await.unwrap().unwrap();
+        tokio::time::sleep(NEVER_CAME * 10).await;
+        assert!(!*stopped.borrow());
+        drop((client, accepted));
+        let start = Instant::now();
+        stopped.wait_for(|stop| *stop).await.unwrap();
+        assert!(start.elapsed() < ABANDONED * 2);
+    }
+
+    #[tokio::test]
+    async fn the_sockets_folder_is_this_users_alone_and_goes_with_the_server() {
+        let (incoming, place, _) = listening();
+        let folder = std::path::Path::new(&place).parent().unwrap().to_owned();
+        assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        drop(incoming);
+        assert!(!folder.exists());
     }
 }

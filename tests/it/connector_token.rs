@@ -1,8 +1,11 @@
 //! `m365_connector_token`: the connector's own sign-in, seen through the real CLIs.
 
+use crate::identity::{AUDIENCE, Certificate, ROLES};
 use crate::plan_file;
 use crate::tenant::Tenant;
 use crate::workspace::{BLOCK, HEAD, every_cli, flat};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -67,7 +70,6 @@ ephemeral "m365_connector_token" "vendor" {{
   client_id     = "{}"
   client_secret = var.secret
   api           = "{api}"
-  timeouts      = {{ open = "1s" }}
 
   lifecycle {{
     postcondition {{
@@ -142,7 +144,9 @@ async fn a_token_carries_one_apis_roles() {
 async fn a_secret_that_is_wrong_revoked_or_expired_stops_the_plan_and_says_what_to_do() {
     every_cli(async |workspace, tenant| {
         let connector = Connector::make(&tenant).await;
-        let configuration = connector.checked("microsoft_graph", &["AuditLog.Read.All"]);
+        let configuration = connector
+            .checked("microsoft_graph", &["AuditLog.Read.All"])
+            .replace("  lifecycle", "  timeouts = { open = \"4s\" }\n  lifecycle");
         let refused = async |secret: &str| flat(&plan(&workspace, &configuration, secret).await.expect(1).unwrap());
 
         let wrong = refused("not-the-secret").await;
@@ -151,7 +155,7 @@ async fn a_secret_that_is_wrong_revoked_or_expired_stops_the_plan_and_says_what_
             "client_secret = var.secret",
             "AADSTS7000215",
             "use the secret's value, not its id",
-            "It was tried once within the limit `timeouts.open`",
+            "within the limit `timeouts.open`",
         ] {
             assert!(wrong.contains(part), "{part}: {wrong}");
         }
@@ -263,6 +267,44 @@ async fn a_certificate_that_is_none_is_refused_without_being_shown() {
     assert!(result.is_null());
     assert_eq!(found[0].path, Some("client_certificate".into()));
     assert!(!format!("{found:?}").contains("hush"), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_and_an_assertion_get_in_where_they_are_the_connectors() {
+    let tenant = Tenant::start().await;
+    let provider = Opened::start(&tenant).await;
+    let caller = tenant.caller().await;
+    let (ours, other) = (Certificate::any(), Certificate::other());
+    tenant.register(&caller, ours).await;
+    tenant.trust(&caller, "vendor").await;
+    let token = async |subject: &str| tenant.oidc_token(json!({ "sub": subject, "aud": AUDIENCE })).await;
+    let with = |credential: Value, limit: &str| {
+        let mut config = json!({ "client_id": caller.client_id, "timeouts": { "open": limit } });
+        config.as_object_mut().unwrap().extend(credential.as_object().unwrap().clone());
+        config
+    };
+    let pfx = STANDARD.encode(ours.pfx("p", false));
+    for credential in [
+        json!({ "client_certificate": ours.both() }),
+        json!({ "client_certificate": pfx, "client_certificate_password": "p" }),
+        json!({ "client_assertion": token("vendor").await }),
+    ] {
+        let (result, found) = provider.open(&with(credential, "1m")).await;
+        assert_eq!(found, Vec::new());
+        let roles = ROLES.iter().map(|role| Dynamic::from(*role)).collect();
+        assert_eq!(result.attribute("roles"), Dynamic::List(roles));
+    }
+    for (credential, attribute, code) in [
+        (json!({ "client_certificate": other.both() }), "client_certificate", "AADSTS700027"),
+        (json!({ "client_assertion": token("somebody else").await }), "client_assertion", "AADSTS700213"),
+    ] {
+        let (_, found) = provider.open(&with(credential, "4s")).await;
+        assert_eq!(found[0].path, Some(attribute.into()), "{found:?}");
+        assert!(found[0].detail.contains(code), "{found:?}");
+    }
+    let wrong = json!({ "client_certificate": pfx, "client_certificate_password": "q" });
+    let (_, found) = provider.open(&with(wrong, "4s")).await;
+    assert!(found[0].detail.contains("the password is wrong"), "{found:?}");
 }
 
 #[tokio::test]

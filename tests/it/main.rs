@@ -40,6 +40,7 @@ mod schemas;
 mod secrecy;
 mod secret;
 mod sign_in;
+mod start;
 mod stored_states;
 mod tenant;
 mod together;
