@@ -156,7 +156,7 @@ impl Resource for ConnectorSecret {
             Some(prior) => {
                 let rotation = state.value.rotation(prior, rotate_before);
                 match &rotation {
-                    Rotation::None => state.value.keep(&prior.value),
+                    Rotation::None => state.value.keep(prior),
                     Rotation::Certain(_) => state.value.plan_rotation(&prior.value),
                     Rotation::Open => state.value.plan_open(),
                 }
@@ -211,9 +211,7 @@ impl Resource for ConnectorSecret {
     async fn update(state: &mut State, prior: State, cx: &Cx) -> Result<()> {
         let mut remove = prior.own();
         if !state.value.key_id.is_unknown() {
-            prior.value.slots().for_each(|id| {
-                remove.remove(id);
-            });
+            remove = &remove - &prior.held();
             if remove.is_empty() {
                 return Ok(());
             }
@@ -319,6 +317,11 @@ impl State {
         self.private.unremoved.retain(|id| listed.contains(id));
         self.value.key_ids = known(&listed);
         self.private.observed_at = Some(graph.now());
+    }
+
+    /// What is to be on the application between two rotations.
+    fn held(&self) -> BTreeSet<String> {
+        self.value.slots().filter(|id| !self.private.unremoved.contains(*id)).cloned().collect()
     }
 
     /// Every secret that this resource knows to be its own, be it still there or not.
@@ -498,7 +501,8 @@ impl ConnectorSecret {
     }
 
     /// Nothing but the configuration changes, and what is left over on the application goes.
-    fn keep(&mut self, prior: &Self) {
+    fn keep(&mut self, state: &State) {
+        let prior = &state.value;
         self.key_id = prior.key_id.clone();
         self.value = prior.value.clone();
         self.encrypted_value = prior.encrypted_value.clone();
@@ -506,8 +510,7 @@ impl ConnectorSecret {
         self.start_date_time = prior.start_date_time.clone();
         self.end_date_time = prior.end_date_time.clone();
         self.previous_key_id = prior.previous_key_id.clone();
-        let slots: BTreeSet<_> = prior.slots().cloned().collect();
-        self.key_ids = known(prior.listed().intersection(&slots));
+        self.key_ids = known(prior.listed().intersection(&state.held()));
     }
 
     fn plan_rotation(&mut self, prior: &Self) {

@@ -627,3 +627,223 @@ resource "m365_connector_secret" "x" {
     })
     .await;
 }
+
+const ADD: &str = "/graph/v1.0/applications/*/addPassword";
+const REMOVE: &str = "/graph/v1.0/applications/*/removePassword";
+
+impl App {
+    /// The tenant holds exactly what the state lists, the present secret opens the login, and the next plan is empty.
+    async fn is_as_declared(&self, workspace: &Workspace, tenant: &Tenant, count: usize) {
+        let state = state(workspace);
+        assert_eq!(self.key_ids(tenant).await, texts(&state["key_ids"]));
+        assert_eq!(self.secrets(tenant).await.len(), count);
+        assert!(self.opens(tenant, &text(&state["value"])).await);
+        assert_no_change(workspace).await;
+    }
+}
+
+async fn fails(workspace: &Workspace) -> String {
+    let run = workspace.run(&["apply", "-no-color", "-input=false", "-auto-approve"]).await.unwrap();
+    flat(&run.expect(1).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_lost_after_the_commit_leaves_nothing_behind() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let lose = json!({ "path": ADD, "times": 1, "action": "drop_after_commit" });
+        write(&workspace, &app.secret(""));
+        tenant.fault(lose.clone()).await;
+        fails(&workspace).await;
+        let lost = app.key_ids(&tenant).await.pop_first().unwrap();
+        let output = flat(&workspace.apply(&[]).await.unwrap());
+        assert!(output.contains(&format!("The secret {lost} was replaced")), "{output}");
+        app.is_as_declared(&workspace, &tenant, 1).await;
+
+        // A rotation, and somebody else's secret of the same name, made after our last refresh.
+        write(&workspace, &app.secret("rotation_triggers = { n = \"1\" }"));
+        tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT1H" }))).await;
+        let others = app.plant(&tenant, json!({ "displayName": "siem (m365)" })).await;
+        tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT1H" }))).await;
+        tenant.fault(lose).await;
+        fails(&workspace).await;
+        assert_eq!(app.secrets(&tenant).await.len(), 3);
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_rotates(&change, true);
+        apply_saved(&workspace).await;
+        app.remove(&tenant, &others).await;
+        app.is_as_declared(&workspace, &tenant, 2).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_rotation_that_nobody_wants_any_more_is_cleaned_up() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        write(&workspace, &app.secret(""));
+        workspace.apply(&[]).await.unwrap();
+        let key = text(&state(&workspace)["key_id"]);
+        write(&workspace, &app.secret("rotation_triggers = { n = \"1\" }"));
+        tenant.fault(json!({ "path": ADD, "times": 1, "action": "drop_after_commit" })).await;
+        fails(&workspace).await;
+        write(&workspace, &app.secret(""));
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_eq!((&change["after"]["key_ids"], &change["after"]["key_id"]), (&json!([key]), &json!(key)));
+        assert_eq!(change["before"]["key_ids"].as_array().unwrap().len(), 2);
+        apply_saved(&workspace).await;
+        app.is_as_declared(&workspace, &tenant, 1).await;
+    })
+    .await;
+}
+
+/// Applies, kills the CLI and the provider the moment that the rule holds a request, and lets the request go on.
+async fn apply_and_kill(workspace: &Workspace, tenant: &Tenant, rule: Value) {
+    let rule = tenant.fault(rule).await;
+    let mut apply = tokio::process::Command::new(workspace.cli())
+        .args(["apply", "-no-color", "-input=false", "-auto-approve"])
+        .current_dir(workspace.folder())
+        .env("TF_CLI_CONFIG_FILE", workspace.folder().join("cli.tfrc"))
+        .env("M365_SANDBOX_URL", tenant.url())
+        .env("CHECKPOINT_DISABLE", "1")
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    tenant.until_held(rule).await;
+    let group = format!("-{}", apply.id().unwrap());
+    assert!(Command::new("kill").args(["-KILL", "--", &group]).status().unwrap().success());
+    apply.wait().await.unwrap();
+    tenant.control(Method::DELETE, "faults", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_the_commit_an_apply_is_done_again_without_a_leftover() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let hold = json!({ "path": ADD, "times": 1, "action": { "hold": { "after_commit": true } } });
+        write(&workspace, &app.secret(""));
+        apply_and_kill(&workspace, &tenant, hold.clone()).await;
+        assert_eq!(app.secrets(&tenant).await.len(), 1);
+        workspace.apply(&[]).await.unwrap();
+        app.is_as_declared(&workspace, &tenant, 1).await;
+
+        write(&workspace, &app.secret("rotation_triggers = { n = \"1\" }"));
+        apply_and_kill(&workspace, &tenant, hold).await;
+        assert_eq!(app.secrets(&tenant).await.len(), 2);
+        workspace.apply(&[]).await.unwrap();
+        app.is_as_declared(&workspace, &tenant, 2).await;
+
+        // And between the new secret and the removal of the one before the previous.
+        write(&workspace, &app.secret("rotation_triggers = { n = \"2\" }"));
+        let hold = json!({ "path": REMOVE, "times": 1, "action": { "hold": { "after_commit": true } } });
+        apply_and_kill(&workspace, &tenant, hold).await;
+        workspace.apply(&[]).await.unwrap();
+        app.is_as_declared(&workspace, &tenant, 2).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttled_refused_and_dropped_requests_are_repeated_where_that_is_safe() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        write(&workspace, &app.secret("keep_previous = false"));
+        for action in [json!("conflict"), json!({ "throttle": { "retry_after": 0 } }), json!({ "fail": { "status": 503 } })] {
+            tenant.fault(json!({ "path": ADD, "times": 1, "action": action })).await;
+        }
+        workspace.apply(&[]).await.unwrap();
+        app.is_as_declared(&workspace, &tenant, 1).await;
+        write(&workspace, &app.secret("keep_previous = false\n  rotation_triggers = { n = \"1\" }"));
+        for action in [json!("conflict"), json!("drop_after_commit")] {
+            tenant.fault(json!({ "path": REMOVE, "times": 1, "action": action })).await;
+        }
+        workspace.apply(&[]).await.unwrap();
+        app.is_as_declared(&workspace, &tenant, 1).await;
+
+        // A removal that is refused is a warning: the new secret is not lost for it, and the next apply tries again.
+        write(&workspace, &app.secret("keep_previous = false\n  rotation_triggers = { n = \"2\" }"));
+        let rule = tenant.fault(json!({ "path": REMOVE, "action": { "fail": { "status": 403, "code": "Authorization_RequestDenied" } } })).await;
+        let output = flat(&workspace.apply(&[]).await.unwrap());
+        assert!(output.contains("Warning: A former secret could not be removed"), "{output}");
+        let value = text(&state(&workspace)["value"]);
+        tenant.control(Method::DELETE, &format!("faults/{rule}"), None).await;
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_eq!(change["after"]["key_ids"], json!([change["before"]["key_id"]]));
+        apply_saved(&workspace).await;
+        assert_eq!(state(&workspace)["value"], value.as_str());
+        app.is_as_declared(&workspace, &tenant, 1).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_lags_behind_costs_a_moment_and_no_second_secret() {
+    every_cli(async |workspace, tenant| {
+        tenant.control(Method::POST, "lag", Some(json!({ "requests": 8 }))).await;
+        let connector = |trigger: &str| {
+            format!(
+                r#"
+resource "m365_connector_app" "a" {{
+  display_name = "x"
+}}
+resource "m365_connector_secret" "x" {{
+  application_id    = m365_connector_app.a.id
+  display_name      = "siem"
+  rotation_triggers = {{ n = "{trigger}" }}
+}}
+"#
+            )
+        };
+        for (trigger, count) in [("1", 1), ("2", 2), ("3", 2)] {
+            write(&workspace, &connector(trigger));
+            workspace.apply(&[]).await.unwrap();
+            assert_no_change(&workspace).await;
+            let app = tenant.applications().await.remove(0);
+            assert_eq!(app["passwordCredentials"].as_array().unwrap().len(), count, "{app}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_planted_beside_a_rotating_secret_is_removed_and_just_that() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let guarded = |trigger: &str| {
+            let guard = format!(
+                r#"
+resource "m365_connector_credentials_exclusive" "x" {{
+  application_id = "{}"
+  key_ids        = m365_connector_secret.x.key_ids
+}}
+"#,
+                app.id
+            );
+            write(&workspace, &(app.secret(&format!("rotation_triggers = {{ n = \"{trigger}\" }}")) + &guard));
+        };
+        guarded("1");
+        workspace.apply(&[]).await.unwrap();
+        assert_no_change(&workspace).await;
+        let planted = app.plant(&tenant, json!({ "displayName": "planted" })).await;
+        guarded("2");
+        let (code, plan, output) = workspace.plan(&[]).await.unwrap();
+        assert_eq!(code, 2, "{output}");
+        assert_rotates(change(&plan, SECRET), true);
+        let guard = change(&plan, "m365_connector_credentials_exclusive.x");
+        assert!(guard["before"]["key_ids"].as_array().unwrap().contains(&planted.clone().into()), "{guard}");
+        assert!(!guard["after"]["key_ids"].as_array().unwrap().contains(&planted.into()), "{guard}");
+        apply_saved(&workspace).await;
+        let secret = app.key_ids(&tenant).await;
+        assert_eq!(secret.len(), 2);
+        assert_no_change(&workspace).await;
+        guarded("3");
+        workspace.apply(&[]).await.unwrap();
+        assert_no_change(&workspace).await;
+        assert_eq!(app.secrets(&tenant).await.len(), 2);
+    })
+    .await;
+}
