@@ -1,5 +1,6 @@
 //! `m365_connector_secret` through the real CLIs: made, rotated in time, lost and found, guarded.
 
+use crate::secrecy::{Secrets, everything_in};
 use crate::tenant::{Tenant, list};
 use crate::workspace::{
     BLOCK, HEAD, PROVIDER, Workspace, assert_no_change, change, every_cli, failed_plan, flat, texts,
@@ -700,17 +701,11 @@ async fn a_lost_rotation_that_nobody_wants_any_more_is_cleaned_up() {
 /// Applies, kills the CLI and the provider the moment that the rule holds a request, and lets the request go on.
 async fn apply_and_kill(workspace: &Workspace, tenant: &Tenant, rule: Value) {
     let rule = tenant.fault(rule).await;
-    let mut apply = tokio::process::Command::new(workspace.cli())
-        .args(["apply", "-no-color", "-input=false", "-auto-approve"])
-        .current_dir(workspace.folder())
-        .env("TF_CLI_CONFIG_FILE", workspace.folder().join("cli.tfrc"))
-        .env("M365_SANDBOX_URL", tenant.url())
-        .env("CHECKPOINT_DISABLE", "1")
+    let mut apply = workspace
+        .command(&["apply", "-no-color", "-input=false", "-auto-approve"])
         .process_group(0)
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .kill_on_drop(true)
         .spawn()
         .unwrap();
     tenant.until_held(rule).await;
@@ -844,6 +839,70 @@ resource "m365_connector_credentials_exclusive" "x" {{
         workspace.apply(&[]).await.unwrap();
         assert_no_change(&workspace).await;
         assert_eq!(app.secrets(&tenant).await.len(), 2);
+    })
+    .await;
+}
+
+/// Everything that the CLI says and leaves in its folder, at its most talkative, while a secret is made and rotated.
+async fn overheard(
+    workspace: &mut Workspace,
+    tenant: &Tenant,
+    app: &App,
+    recipient: &str,
+    values: &mut Secrets,
+    open: impl Fn(&Value) -> String,
+) -> Vec<(String, Vec<u8>)> {
+    let log = workspace.folder().join("trace.log").display().to_string();
+    workspace.set_environment(vec![("TF_LOG".to_owned(), "TRACE".to_owned()), ("TF_LOG_PATH".to_owned(), log)]);
+    let mut said = Vec::new();
+    for trigger in ["1", "2", "3"] {
+        write(workspace, &app.secret(&format!("rotation_triggers = {{ n = \"{trigger}\" }}\n  {recipient}")));
+        for arguments in [
+            &["plan", "-no-color", "-input=false", "-out=plan.out"][..],
+            &["show", "-json", "plan.out"],
+            &["apply", "-no-color", "-input=false", "plan.out"],
+            &["show", "-json"],
+        ] {
+            let output = workspace.run(arguments).await.unwrap().expect(0).unwrap();
+            said.push((arguments.join(" "), output.into_bytes()));
+        }
+        let value = open(&state(workspace));
+        assert!(app.opens(tenant, &value).await);
+        values.add(trigger, &value);
+        said.extend(everything_in(workspace.folder()));
+    }
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_recipient_no_log_plan_state_or_output_ever_holds_the_value() {
+    every_cli(async |mut workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let (identity, public) = key_pair();
+        let open = |state: &Value| {
+            let opened = age::decrypt(&identity, text(&state["encrypted_value"]).as_bytes()).unwrap();
+            String::from_utf8(opened).unwrap()
+        };
+        let mut values = Secrets::default();
+        let recipient = format!("recipient = \"{public}\"");
+        let said = overheard(&mut workspace, &tenant, &app, &recipient, &mut values, open).await;
+        assert!(said.iter().any(|(name, text)| name.ends_with("trace.log") && text.len() > 10_000));
+        for (name, text) in &said {
+            assert_eq!(values.shown_in(text), BTreeSet::new(), "{name}");
+        }
+
+        // The same search finds it where there is no recipient: in the state, and in nothing that the provider says.
+        let mut values = Secrets::default();
+        let said = overheard(&mut workspace, &tenant, &app, "", &mut values, |state| text(&state["value"])).await;
+        let found: Vec<_> =
+            said.iter().filter(|(_, text)| !values.shown_in(text).is_empty()).map(|(name, _)| name).collect();
+        assert!(found.iter().any(|name| name.ends_with("terraform.tfstate")), "{found:?}");
+        assert!(
+            !found
+                .iter()
+                .any(|name| name.ends_with("trace.log") || name.starts_with("plan ") || name.starts_with("apply ")),
+            "{found:?}"
+        );
     })
     .await;
 }
