@@ -906,3 +906,29 @@ async fn with_a_recipient_no_log_plan_state_or_output_ever_holds_the_value() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_in_parallel_all_exist_though_writes_collide() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let twenty = |trigger: &str| {
+            let further = format!("count = 20\n  rotation_triggers = {{ n = \"{trigger}\" }}");
+            app.named("x", "siem-${count.index}", &further)
+        };
+        tenant.fault(json!({ "path": ADD, "every": 3, "action": "conflict" })).await;
+        write(&workspace, &twenty("1"));
+        workspace.apply(&["-parallelism=20"]).await.unwrap();
+        let first = app.key_ids(&tenant).await;
+        assert_eq!(first.len(), 20);
+        assert_no_change(&workspace).await;
+        // A rotation of all removes none of the others' new ones.
+        write(&workspace, &twenty("2"));
+        workspace.apply(&["-parallelism=20"]).await.unwrap();
+        let both = app.key_ids(&tenant).await;
+        assert!(both.len() == 40 && both.is_superset(&first), "{}", both.len());
+        assert_no_change(&workspace).await;
+        workspace.apply(&["-destroy"]).await.unwrap();
+        assert_eq!(app.secrets(&tenant).await, Vec::<Value>::new());
+    })
+    .await;
+}
