@@ -68,6 +68,12 @@ pub const OPERATIONS: &[Operation] = &[
         permission: "`Organization.Read.All`",
     },
     Operation {
+        purpose: "See whether an application has a policy of its own that counts instead of the tenant's (optional)",
+        methods: READ,
+        path: "/appManagementPolicies",
+        permission: "`Policy.Read.All`",
+    },
+    Operation {
         purpose: "Compare secrets with the tenant's app management policy while planning (optional)",
         methods: READ,
         path: "/policies/defaultAppManagementPolicy",

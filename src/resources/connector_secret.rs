@@ -156,7 +156,7 @@ impl Resource for ConnectorSecret {
             Some(prior) => {
                 let rotation = state.value.rotation(prior, rotate_before);
                 match &rotation {
-                    Rotation::None => state.value.keep(&prior.value),
+                    Rotation::None => state.value.keep(prior),
                     Rotation::Certain(_) => state.value.plan_rotation(&prior.value),
                     Rotation::Open => state.value.plan_open(),
                 }
@@ -211,9 +211,7 @@ impl Resource for ConnectorSecret {
     async fn update(state: &mut State, prior: State, cx: &Cx) -> Result<()> {
         let mut remove = prior.own();
         if !state.value.key_id.is_unknown() {
-            prior.value.slots().for_each(|id| {
-                remove.remove(id);
-            });
+            remove = &remove - &prior.held();
             if remove.is_empty() {
                 return Ok(());
             }
@@ -266,7 +264,8 @@ fn known<'a>(ids: impl IntoIterator<Item = &'a String>) -> Computed<BTreeSet<Val
 
 /// The age public key. A secret key is refused without a path: the CLI would print the line that holds it.
 fn age_key(text: &str) -> Result<age::x25519::Recipient> {
-    if text.to_ascii_uppercase().contains("SECRET") {
+    let shouted = text.to_ascii_uppercase();
+    if ["SECRET-KEY", "PRIVATE KEY", "AGE-PLUGIN-"].iter().any(|mark| shouted.contains(mark)) {
         return Err(Diagnostic::error("`recipient` holds a secret key")
             .help("Only the public part belongs here: the line that starts with `age1`, which `age-keygen -y` prints for a key file. Whoever saw this configuration can read what was encrypted to that key: make a new one.")
             .into());
@@ -297,7 +296,7 @@ impl Password {
     }
 
     fn replaces(&self, key_id: &str) -> bool {
-        let fraction = self.start_date_time.map(jiff::Timestamp::subsec_microsecond);
+        let fraction = self.start_date_time.map(Timestamp::subsec_microsecond);
         self.marked_name().is_some() && fraction == Some(trace(key_id))
     }
 
@@ -319,6 +318,11 @@ impl State {
         self.private.unremoved.retain(|id| listed.contains(id));
         self.value.key_ids = known(&listed);
         self.private.observed_at = Some(graph.now());
+    }
+
+    /// What is to be on the application between two rotations.
+    fn held(&self) -> BTreeSet<String> {
+        self.value.slots().filter(|id| !self.private.unremoved.contains(*id)).cloned().collect()
     }
 
     /// Every secret that this resource knows to be its own, be it still there or not.
@@ -350,6 +354,8 @@ impl State {
     async fn add(&mut self, replaced: Option<&String>, graph: &Graph) -> Result<AddedPassword> {
         let id = self.value.application_id.get()?.clone();
         let (valid_for, _) = self.value.lifetimes()?;
+        // What could stop the encryption stops it before there is a secret.
+        self.value.recipient()?;
         let now = Timestamp::from_second(graph.now().as_second()).unwrap_or_else(|_| graph.now());
         let start = match replaced {
             None => now,
@@ -441,6 +447,11 @@ impl ConnectorSecret {
             .into())
     }
 
+    /// Whom the value is for, where not for the state itself.
+    fn recipient(&self) -> Result<Option<age::x25519::Recipient>> {
+        self.recipient.as_ref().map(|recipient| age_key(recipient.get()?)).transpose()
+    }
+
     /// The present key and the one before it.
     fn slots(&self) -> impl Iterator<Item = &String> {
         self.key_id.known().into_iter().chain(self.previous_key_id.known())
@@ -498,7 +509,8 @@ impl ConnectorSecret {
     }
 
     /// Nothing but the configuration changes, and what is left over on the application goes.
-    fn keep(&mut self, prior: &Self) {
+    fn keep(&mut self, state: &State) {
+        let prior = &state.value;
         self.key_id = prior.key_id.clone();
         self.value = prior.value.clone();
         self.encrypted_value = prior.encrypted_value.clone();
@@ -506,8 +518,7 @@ impl ConnectorSecret {
         self.start_date_time = prior.start_date_time.clone();
         self.end_date_time = prior.end_date_time.clone();
         self.previous_key_id = prior.previous_key_id.clone();
-        let slots: BTreeSet<_> = prior.slots().cloned().collect();
-        self.key_ids = known(prior.listed().intersection(&slots));
+        self.key_ids = known(prior.listed().intersection(&state.held()));
     }
 
     fn plan_rotation(&mut self, prior: &Self) {
@@ -627,10 +638,9 @@ impl ConnectorSecret {
         self.start_date_time = added.start_date_time.to_string().into();
         self.end_date_time = added.end_date_time.to_string().into();
         let text = added.secret_text.expose_secret();
-        (self.value, self.encrypted_value) = match &self.recipient {
+        (self.value, self.encrypted_value) = match self.recipient()? {
             None => (Secret::from(text.to_owned()).into(), Computed::Null),
             Some(recipient) => {
-                let recipient = age_key(recipient.get()?)?;
                 let armoured = age::encrypt_and_armor(&recipient, text.as_bytes())
                     .map_err(|why| Diagnostic::bug(format!("the secret could not be encrypted: {why}")))?;
                 (Computed::Null, armoured.into())
@@ -666,5 +676,112 @@ impl ConnectorSecret {
         };
         let private = ConnectorSecretPrivate { observed_at: Some(graph.now()), ..ConnectorSecretPrivate::default() };
         Ok(Some(Stored { value, private, exists: true }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "0d9b3e63-9d3f-4f2f-8f0e-6b2b8a5f4c11";
+    const SECOND: &str = "6f1f4b5e-6f0c-4c39-9a53-0a5c3b9f1d22";
+
+    /// A secret in its second life, of which these keys are on the application.
+    fn secret(listed: &[&str]) -> ConnectorSecret {
+        let ids: Vec<_> = listed.iter().map(|id| (*id).to_owned()).collect();
+        ConnectorSecret {
+            tenant_id: Computed::Null,
+            application_id: Value::Unknown,
+            display_name: "siem".to_owned().into(),
+            valid_for: half_a_year(),
+            rotate_before: a_month(),
+            keep_previous: true,
+            recipient: None,
+            rotation_triggers: None,
+            timeouts: None,
+            key_id: SECOND.to_owned().into(),
+            value: Secret::from("text".to_owned()).into(),
+            encrypted_value: Computed::Null,
+            hint: Computed::Null,
+            start_date_time: "2026-01-01T00:00:00Z".to_owned().into(),
+            end_date_time: "2026-06-30T00:00:00Z".to_owned().into(),
+            previous_key_id: FIRST.to_owned().into(),
+            key_ids: known(&ids),
+        }
+    }
+
+    fn observed(secret: ConnectorSecret, now: &str) -> State {
+        let private = ConnectorSecretPrivate { observed_at: now.parse().ok(), ..ConnectorSecretPrivate::default() };
+        Stored { value: secret, private, exists: true }
+    }
+
+    fn rotates(now: &ConnectorSecret, prior: &State) -> Option<bool> {
+        let (_, rotate_before) = now.lifetimes().unwrap();
+        match now.rotation(prior, rotate_before) {
+            Rotation::None => Some(false),
+            Rotation::Certain(_) => Some(true),
+            Rotation::Open => None,
+        }
+    }
+
+    #[test]
+    fn it_rotates_from_the_observed_day_on_whatever_the_clock_says() {
+        let secret = secret(&[FIRST, SECOND]);
+        let at = |now: &str| rotates(&secret, &observed(secret.clone(), now));
+        assert_eq!(at("2026-05-30T23:59:59Z"), Some(false));
+        assert_eq!(at("2026-05-31T00:00:00Z"), Some(true));
+        let later = ConnectorSecret { rotate_before: "P1D".to_owned(), ..secret.clone() };
+        assert_eq!(rotates(&later, &observed(secret.clone(), "2026-05-31T00:00:00Z")), Some(false));
+        assert_eq!(rotates(&secret, &observed(secret.clone(), "never observed")), Some(false));
+    }
+
+    #[test]
+    fn what_is_not_known_yet_may_rotate_and_what_is_certain_does() {
+        let prior = observed(secret(&[FIRST, SECOND]), "2026-01-02T00:00:00Z");
+        let with = |change: fn(&mut ConnectorSecret)| {
+            let mut now = prior.value.clone();
+            change(&mut now);
+            rotates(&now, &prior)
+        };
+        assert_eq!(with(|now| now.rotation_triggers = Some(Value::Known(BTreeMap::new()))), Some(false));
+        assert_eq!(with(|now| now.rotation_triggers = Some(Value::Unknown)), None);
+        assert_eq!(with(|now| now.recipient = Some(Value::Unknown)), None);
+        assert_eq!(with(|now| now.display_name = Value::Unknown), None);
+        assert_eq!(with(|now| now.display_name = "soc".to_owned().into()), Some(true));
+        assert_eq!(
+            with(|now| (now.display_name, now.recipient) = ("soc".to_owned().into(), Some(Value::Unknown))),
+            Some(true)
+        );
+        assert_eq!(with(|now| now.valid_for = "P26W".to_owned()), Some(false));
+        let gone = observed(secret(&[FIRST]), "2026-01-02T00:00:00Z");
+        assert_eq!(rotates(&gone.value, &gone), Some(true));
+    }
+
+    #[test]
+    fn a_rotation_keeps_the_present_key_or_the_one_that_survived_it() {
+        let kept = |listed: &[&str], keep_previous: bool| {
+            let secret = ConnectorSecret { keep_previous, ..secret(listed) };
+            let (previous, kept) = secret.previous(&secret);
+            (previous.unwrap(), kept.into_iter().collect::<Vec<_>>())
+        };
+        assert_eq!(kept(&[FIRST, SECOND], true), (SECOND.to_owned(), vec![SECOND.to_owned()]));
+        assert_eq!(kept(&[FIRST, SECOND], false), (SECOND.to_owned(), vec![]));
+        assert_eq!(kept(&[FIRST], true), (FIRST.to_owned(), vec![FIRST.to_owned()]));
+        assert_eq!(kept(&[], true), (SECOND.to_owned(), vec![]));
+    }
+
+    #[test]
+    fn a_new_secret_tells_which_one_it_was_to_replace() {
+        let replaced = |key: &str| Password {
+            key_id: "x".to_owned(),
+            display_name: Some(format!("siem{MARKER}")),
+            hint: None,
+            start_date_time: Some(Timestamp::UNIX_EPOCH + SignedDuration::from_micros(trace(key).into())),
+            end_date_time: None,
+        };
+        assert!(replaced(FIRST).replaces(FIRST) && !replaced(FIRST).replaces(SECOND));
+        assert!(!Password { display_name: Some("siem".to_owned()), ..replaced(FIRST) }.replaces(FIRST));
+        let whole = Password { start_date_time: Some(Timestamp::UNIX_EPOCH), ..replaced(FIRST) };
+        assert!(!whole.replaces(FIRST) && !whole.replaces("no guid"));
     }
 }

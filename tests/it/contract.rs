@@ -131,6 +131,7 @@ fn text(object: &Object, attribute: &str) -> String {
 const APP: &str = "m365_connector_app";
 const SET: &str = "m365_connector_permission_set";
 const CONSENT: &str = "m365_admin_consent";
+const SECRET: &str = "m365_connector_secret";
 
 #[tokio::test]
 async fn every_attribute_of_an_application_can_be_set_changed_and_cleared() {
@@ -331,4 +332,35 @@ async fn a_shared_consent_withdraws_what_it_added_and_nothing_else() {
     assert_eq!(left, [user_read_all], "what was found there is used without being owned");
     provider.delete(CONSENT, &none).await;
     assert_eq!(tenant.granted(&principal).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_secret_is_rotated_and_kept_by_what_its_plan_said() {
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let app = provider.apply(APP, &Object::default(), &json!({ "display_name": "x" })).await.unwrap();
+    let secret = |further: Value| {
+        let mut config = json!({ "application_id": text(&app, "id"), "display_name": "siem" });
+        config.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
+        config
+    };
+    let recipient = age::x25519::Identity::generate().to_public().to_string();
+    let steps = [
+        json!({}),
+        json!({ "valid_for": "P26W", "rotate_before": "P1W", "timeouts": { "update": "1m" } }),
+        json!({ "rotation_triggers": { "a": "1" } }),
+        json!({ "rotation_triggers": { "a": "1" }, "recipient": recipient }),
+        json!({ "keep_previous": false }),
+        json!({ "keep_previous": false, "display_name": "soc" }),
+    ];
+    let (mut made, mut keys) = (Object::default(), Vec::new());
+    for step in steps {
+        made = provider.apply(SECRET, &made, &secret(step)).await.unwrap();
+        keys.push(text(&made, "key_id"));
+    }
+    let rotated: Vec<_> = keys.windows(2).map(|pair| pair[0] != pair[1]).collect();
+    assert_eq!(rotated, [false, true, true, true, true]);
+    assert_eq!(tenant.applications().await[0]["passwordCredentials"].as_array().unwrap().len(), 1);
+    provider.delete(SECRET, &made).await;
+    assert_eq!(tenant.applications().await[0]["passwordCredentials"], json!([]));
 }

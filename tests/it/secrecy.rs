@@ -121,7 +121,7 @@ fn unzipped(archive: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Every file below a folder, archives unpacked.
-fn everything_in(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn everything_in(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

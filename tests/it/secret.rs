@@ -1,5 +1,6 @@
 //! `m365_connector_secret` through the real CLIs: made, rotated in time, lost and found, guarded.
 
+use crate::secrecy::{Secrets, everything_in};
 use crate::tenant::{Tenant, list};
 use crate::workspace::{
     BLOCK, HEAD, PROVIDER, Workspace, assert_no_change, change, every_cli, failed_plan, flat, texts,
@@ -624,6 +625,310 @@ resource "m365_connector_secret" "x" {
         tenant.admin(Method::DELETE, &format!("/applications/{id}"), None).await;
         apply_saved(&workspace).await;
         assert_eq!(list(&tenant.admin(Method::GET, "/applications", None).await).len(), 1, "the operator's");
+    })
+    .await;
+}
+
+const ADD: &str = "/graph/v1.0/applications/*/addPassword";
+const REMOVE: &str = "/graph/v1.0/applications/*/removePassword";
+
+impl App {
+    /// The tenant holds exactly what the state lists, the present secret opens the login, and the next plan is empty.
+    async fn is_as_declared(&self, workspace: &Workspace, tenant: &Tenant, count: usize) {
+        let state = state(workspace);
+        assert_eq!(self.key_ids(tenant).await, texts(&state["key_ids"]));
+        assert_eq!(self.secrets(tenant).await.len(), count);
+        assert!(self.opens(tenant, &text(&state["value"])).await);
+        assert_no_change(workspace).await;
+    }
+}
+
+async fn fails(workspace: &Workspace) -> String {
+    let run = workspace.run(&["apply", "-no-color", "-input=false", "-auto-approve"]).await.unwrap();
+    flat(&run.expect(1).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_lost_after_the_commit_leaves_nothing_behind() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let lose = json!({ "path": ADD, "times": 1, "action": "drop_after_commit" });
+        write(&workspace, &app.secret(""));
+        tenant.fault(lose.clone()).await;
+        fails(&workspace).await;
+        let lost = app.key_ids(&tenant).await.pop_first().unwrap();
+        let output = flat(&workspace.apply(&[]).await.unwrap());
+        assert!(output.contains(&format!("The secret {lost} was replaced")), "{output}");
+        app.is_as_declared(&workspace, &tenant, 1).await;
+
+        // A rotation, and somebody else's secret of the same name, made after our last refresh.
+        write(&workspace, &app.secret("rotation_triggers = { n = \"1\" }"));
+        tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT1H" }))).await;
+        let others = app.plant(&tenant, json!({ "displayName": "siem (m365)" })).await;
+        tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT1H" }))).await;
+        tenant.fault(lose).await;
+        fails(&workspace).await;
+        assert_eq!(app.secrets(&tenant).await.len(), 3);
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_rotates(&change, true);
+        apply_saved(&workspace).await;
+        app.remove(&tenant, &others).await;
+        app.is_as_declared(&workspace, &tenant, 2).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_rotation_that_nobody_wants_any_more_is_cleaned_up() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        write(&workspace, &app.secret(""));
+        workspace.apply(&[]).await.unwrap();
+        let key = text(&state(&workspace)["key_id"]);
+        write(&workspace, &app.secret("rotation_triggers = { n = \"1\" }"));
+        tenant.fault(json!({ "path": ADD, "times": 1, "action": "drop_after_commit" })).await;
+        fails(&workspace).await;
+        write(&workspace, &app.secret(""));
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_eq!((&change["after"]["key_ids"], &change["after"]["key_id"]), (&json!([key]), &json!(key)));
+        assert_eq!(change["before"]["key_ids"].as_array().unwrap().len(), 2);
+        apply_saved(&workspace).await;
+        app.is_as_declared(&workspace, &tenant, 1).await;
+    })
+    .await;
+}
+
+/// Applies, kills the CLI and the provider the moment that the rule holds a request, and lets the request go on.
+async fn apply_and_kill(workspace: &Workspace, tenant: &Tenant, rule: Value) {
+    let rule = tenant.fault(rule).await;
+    let mut apply = workspace
+        .command(&["apply", "-no-color", "-input=false", "-auto-approve"])
+        .process_group(0)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    tenant.until_held(rule).await;
+    let group = format!("-{}", apply.id().unwrap());
+    assert!(Command::new("kill").args(["-KILL", "--", &group]).status().unwrap().success());
+    apply.wait().await.unwrap();
+    tenant.control(Method::DELETE, "faults", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_the_commit_an_apply_is_done_again_without_a_leftover() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let hold = json!({ "path": ADD, "times": 1, "action": { "hold": { "after_commit": true } } });
+        write(&workspace, &app.secret(""));
+        apply_and_kill(&workspace, &tenant, hold.clone()).await;
+        assert_eq!(app.secrets(&tenant).await.len(), 1);
+        workspace.apply(&[]).await.unwrap();
+        app.is_as_declared(&workspace, &tenant, 1).await;
+
+        write(&workspace, &app.secret("rotation_triggers = { n = \"1\" }"));
+        apply_and_kill(&workspace, &tenant, hold).await;
+        assert_eq!(app.secrets(&tenant).await.len(), 2);
+        workspace.apply(&[]).await.unwrap();
+        app.is_as_declared(&workspace, &tenant, 2).await;
+
+        // And between the new secret and the removal of the one before the previous.
+        write(&workspace, &app.secret("rotation_triggers = { n = \"2\" }"));
+        let hold = json!({ "path": REMOVE, "times": 1, "action": { "hold": { "after_commit": true } } });
+        apply_and_kill(&workspace, &tenant, hold).await;
+        workspace.apply(&[]).await.unwrap();
+        app.is_as_declared(&workspace, &tenant, 2).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttled_refused_and_dropped_requests_are_repeated_where_that_is_safe() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        write(&workspace, &app.secret("keep_previous = false"));
+        for action in [json!("conflict"), json!({ "throttle": { "retry_after": 0 } }), json!({ "fail": { "status": 503 } })] {
+            tenant.fault(json!({ "path": ADD, "times": 1, "action": action })).await;
+        }
+        workspace.apply(&[]).await.unwrap();
+        app.is_as_declared(&workspace, &tenant, 1).await;
+        write(&workspace, &app.secret("keep_previous = false\n  rotation_triggers = { n = \"1\" }"));
+        for action in [json!("conflict"), json!("drop_after_commit")] {
+            tenant.fault(json!({ "path": REMOVE, "times": 1, "action": action })).await;
+        }
+        workspace.apply(&[]).await.unwrap();
+        app.is_as_declared(&workspace, &tenant, 1).await;
+
+        // A removal that is refused is a warning: the new secret is not lost for it, and the next apply tries again.
+        write(&workspace, &app.secret("keep_previous = false\n  rotation_triggers = { n = \"2\" }"));
+        let rule = tenant.fault(json!({ "path": REMOVE, "action": { "fail": { "status": 403, "code": "Authorization_RequestDenied" } } })).await;
+        let output = flat(&workspace.apply(&[]).await.unwrap());
+        assert!(output.contains("Warning: A former secret could not be removed"), "{output}");
+        let value = text(&state(&workspace)["value"]);
+        tenant.control(Method::DELETE, &format!("faults/{rule}"), None).await;
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_eq!(change["after"]["key_ids"], json!([change["before"]["key_id"]]));
+        apply_saved(&workspace).await;
+        assert_eq!(state(&workspace)["value"], value.as_str());
+        app.is_as_declared(&workspace, &tenant, 1).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_lags_behind_costs_a_moment_and_no_second_secret() {
+    every_cli(async |workspace, tenant| {
+        tenant.control(Method::POST, "lag", Some(json!({ "requests": 8 }))).await;
+        let connector = |trigger: &str| {
+            format!(
+                r#"
+resource "m365_connector_app" "a" {{
+  display_name = "x"
+}}
+resource "m365_connector_secret" "x" {{
+  application_id    = m365_connector_app.a.id
+  display_name      = "siem"
+  rotation_triggers = {{ n = "{trigger}" }}
+}}
+"#
+            )
+        };
+        for (trigger, count) in [("1", 1), ("2", 2), ("3", 2)] {
+            write(&workspace, &connector(trigger));
+            workspace.apply(&[]).await.unwrap();
+            assert_no_change(&workspace).await;
+            let app = tenant.applications().await.remove(0);
+            assert_eq!(app["passwordCredentials"].as_array().unwrap().len(), count, "{app}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_planted_beside_a_rotating_secret_is_removed_and_just_that() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let guarded = |trigger: &str| {
+            let guard = format!(
+                r#"
+resource "m365_connector_credentials_exclusive" "x" {{
+  application_id = "{}"
+  key_ids        = m365_connector_secret.x.key_ids
+}}
+"#,
+                app.id
+            );
+            write(&workspace, &(app.secret(&format!("rotation_triggers = {{ n = \"{trigger}\" }}")) + &guard));
+        };
+        guarded("1");
+        workspace.apply(&[]).await.unwrap();
+        assert_no_change(&workspace).await;
+        let planted = app.plant(&tenant, json!({ "displayName": "planted" })).await;
+        guarded("2");
+        let (code, plan, output) = workspace.plan(&[]).await.unwrap();
+        assert_eq!(code, 2, "{output}");
+        assert_rotates(change(&plan, SECRET), true);
+        let guard = change(&plan, "m365_connector_credentials_exclusive.x");
+        assert!(guard["before"]["key_ids"].as_array().unwrap().contains(&planted.clone().into()), "{guard}");
+        assert!(!guard["after"]["key_ids"].as_array().unwrap().contains(&planted.into()), "{guard}");
+        apply_saved(&workspace).await;
+        let secret = app.key_ids(&tenant).await;
+        assert_eq!(secret.len(), 2);
+        assert_no_change(&workspace).await;
+        guarded("3");
+        workspace.apply(&[]).await.unwrap();
+        assert_no_change(&workspace).await;
+        assert_eq!(app.secrets(&tenant).await.len(), 2);
+    })
+    .await;
+}
+
+/// Everything that the CLI says and leaves in its folder, at its most talkative, while a secret is made and rotated.
+async fn overheard(
+    workspace: &mut Workspace,
+    tenant: &Tenant,
+    app: &App,
+    recipient: &str,
+    values: &mut Secrets,
+    open: impl Fn(&Value) -> String,
+) -> Vec<(String, Vec<u8>)> {
+    let log = workspace.folder().join("trace.log").display().to_string();
+    workspace.set_environment(vec![("TF_LOG".to_owned(), "TRACE".to_owned()), ("TF_LOG_PATH".to_owned(), log)]);
+    let mut said = Vec::new();
+    for trigger in ["1", "2", "3"] {
+        write(workspace, &app.secret(&format!("rotation_triggers = {{ n = \"{trigger}\" }}\n  {recipient}")));
+        for arguments in [
+            &["plan", "-no-color", "-input=false", "-out=plan.out"][..],
+            &["show", "-json", "plan.out"],
+            &["apply", "-no-color", "-input=false", "plan.out"],
+            &["show", "-json"],
+        ] {
+            let output = workspace.run(arguments).await.unwrap().expect(0).unwrap();
+            said.push((arguments.join(" "), output.into_bytes()));
+        }
+        let value = open(&state(workspace));
+        assert!(app.opens(tenant, &value).await);
+        values.add(trigger, &value);
+        said.extend(everything_in(workspace.folder()));
+    }
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_recipient_no_log_plan_state_or_output_ever_holds_the_value() {
+    every_cli(async |mut workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let (identity, public) = key_pair();
+        let open = |state: &Value| {
+            let opened = age::decrypt(&identity, text(&state["encrypted_value"]).as_bytes()).unwrap();
+            String::from_utf8(opened).unwrap()
+        };
+        let mut values = Secrets::default();
+        let recipient = format!("recipient = \"{public}\"");
+        let said = overheard(&mut workspace, &tenant, &app, &recipient, &mut values, open).await;
+        assert!(said.iter().any(|(name, text)| name.ends_with("trace.log") && text.len() > 10_000));
+        for (name, text) in &said {
+            assert_eq!(values.shown_in(text), BTreeSet::new(), "{name}");
+        }
+
+        // The same search finds it where there is no recipient: in the state, and in nothing that the provider says.
+        let mut values = Secrets::default();
+        let said = overheard(&mut workspace, &tenant, &app, "", &mut values, |state| text(&state["value"])).await;
+        let found: Vec<_> =
+            said.iter().filter(|(_, text)| !values.shown_in(text).is_empty()).map(|(name, _)| name).collect();
+        assert!(found.iter().any(|name| name.ends_with("terraform.tfstate")), "{found:?}");
+        assert!(
+            !found
+                .iter()
+                .any(|name| name.ends_with("trace.log") || name.starts_with("plan ") || name.starts_with("apply ")),
+            "{found:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_in_parallel_all_exist_though_writes_collide() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let twenty = |trigger: &str| {
+            let further = format!("count = 20\n  rotation_triggers = {{ n = \"{trigger}\" }}");
+            app.named("x", "siem-${count.index}", &further)
+        };
+        tenant.fault(json!({ "path": ADD, "every": 3, "action": "conflict" })).await;
+        write(&workspace, &twenty("1"));
+        workspace.apply(&["-parallelism=20"]).await.unwrap();
+        let first = app.key_ids(&tenant).await;
+        assert_eq!(first.len(), 20);
+        assert_no_change(&workspace).await;
+        // A rotation of all removes none of the others' new ones.
+        write(&workspace, &twenty("2"));
+        workspace.apply(&["-parallelism=20"]).await.unwrap();
+        let both = app.key_ids(&tenant).await;
+        assert!(both.len() == 40 && both.is_superset(&first), "{}", both.len());
+        assert_no_change(&workspace).await;
+        workspace.apply(&["-destroy"]).await.unwrap();
+        assert_eq!(app.secrets(&tenant).await, Vec::<Value>::new());
     })
     .await;
 }
