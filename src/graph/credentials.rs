@@ -55,7 +55,9 @@ impl Graph {
     /// Removes a secret of an application. Gone already is success.
     pub async fn remove_password(&self, application: &str, key_id: &str) -> Result<(), GraphError> {
         let path = format!("/applications/{}/removePassword", escaped(application));
-        match self.post_empty(&path, &KeyId { key_id }, Retry::Safe).await {
+        let body = KeyId { key_id };
+        // What is not found is gone, and not waited for.
+        match self.settled_after(0, || self.post_empty(&path, &body, Retry::Safe)).await {
             Err(error) if error.is_not_found() || error.is_no_such_password() => Ok(()),
             other => other,
         }
@@ -64,7 +66,8 @@ impl Graph {
     /// Removes a secret of a service principal. Gone already is success.
     pub async fn remove_service_principal_password(&self, principal: &str, key_id: &str) -> Result<(), GraphError> {
         let path = format!("/servicePrincipals/{}/removePassword", escaped(principal));
-        match self.post_empty(&path, &KeyId { key_id }, Retry::Safe).await {
+        let body = KeyId { key_id };
+        match self.settled_after(0, || self.post_empty(&path, &body, Retry::Safe)).await {
             Err(error) if error.is_not_found() || error.is_no_such_password() => Ok(()),
             other => other,
         }
