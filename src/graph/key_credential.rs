@@ -6,13 +6,19 @@ use super::transport::{Graph, escaped};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// How often a change is merged and written again when others write to the same object.
 const ROUNDS: u32 = 8;
 /// How often a read that still shows the collection from before our write is repeated.
 const STALE_READS: u32 = 6;
+/// How often what is missing a moment after it was written is looked for: a replica may not have it yet.
+const SECOND_LOOKS: u32 = 3;
+/// How long what this process saw on an object is waited for when a read does not show it.
+const REPLICATION: SignedDuration = SignedDuration::from_mins(1);
 
 /// What has credentials, by object id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +102,10 @@ impl KeyCredential {
     }
 }
 
+fn ids(keys: &[KeyCredential]) -> BTreeSet<String> {
+    keys.iter().filter_map(|one| one.key_id.as_ref()).map(|id| id.to_lowercase()).collect()
+}
+
 /// SHA-1 in upper-case hex, by which the portal shows a certificate.
 pub fn thumbprint(der: &[u8]) -> String {
     hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, der).as_ref())
@@ -144,9 +154,9 @@ impl Graph {
     ) -> Result<Option<Vec<KeyCredential>>, GraphError> {
         let tried = format!("PATCH {}", holder.path());
         let mut refused = None;
-        let Some(mut present) = self.key_credentials(holder).await? else { return Ok(None) };
+        let Some(mut present) = self.key_credentials_with_seen(holder).await? else { return Ok(None) };
         for round in 0..ROUNDS {
-            let Some(wanted) = change(&present) else { return Ok(Some(present)) };
+            let Some(wanted) = change(&present) else { return Ok(Some(self.remembered(holder, present))) };
             let key_credentials =
                 wanted.iter().map(|one| if one.is_new() { one.clone() } else { one.without_key() }).collect();
             let (path, body) = (holder.path(), Body { key_credentials });
@@ -173,9 +183,22 @@ impl Graph {
             };
         }
         match change(&present) {
-            None => Ok(Some(present)),
+            None => Ok(Some(self.remembered(holder, present))),
             Some(_) => Err(GraphError::Contended { tried, last: refused }),
         }
+    }
+
+    /// The collection once it shows what this process saw there: merging into what a stale replica shows would drop the rest.
+    async fn key_credentials_with_seen(&self, holder: &Holder) -> Result<Option<Vec<KeyCredential>>, GraphError> {
+        let seen = self.seen_keys().get(&holder.path()).cloned().unwrap_or_default();
+        let complete =
+            |found: &Option<Vec<KeyCredential>>| found.as_ref().is_none_or(|found| seen.is_subset(&ids(found)));
+        self.read_until(self.now() + REPLICATION, || self.key_credentials(holder), complete).await
+    }
+
+    fn remembered(&self, holder: &Holder, present: Vec<KeyCredential>) -> Vec<KeyCredential> {
+        self.seen_keys().insert(holder.path(), ids(&present));
+        present
     }
 
     /// Whether what was written is still there a moment later: another process that had read the collection before our write, and wrote
@@ -185,8 +208,15 @@ impl Graph {
         holder: &Holder,
         change: &impl Fn(&[KeyCredential]) -> Option<Vec<KeyCredential>>,
     ) -> Result<bool, GraphError> {
-        self.wait(0, "waiting for other changes to the same object", None).await?;
-        Ok(self.key_credentials(holder).await?.is_none_or(|present| change(&present).is_none()))
+        for round in 0..SECOND_LOOKS {
+            self.wait(round, "waiting for other changes to the same object", None).await?;
+            if self.key_credentials(holder).await?.is_none_or(|present| change(&present).is_none()) {
+                return Ok(true);
+            }
+        }
+        // Somebody else decides what is there now.
+        self.seen_keys().remove(&holder.path());
+        Ok(false)
     }
 }
 

@@ -9,7 +9,7 @@ use reqwest::{Certificate, Client, Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,6 +70,7 @@ struct Shared {
     /// Object and client ids of what was made here, and when.
     made: Mutex<HashMap<String, Instant>>,
     snapshot: Snapshot,
+    seen_keys: Mutex<HashMap<String, BTreeSet<String>>>,
 }
 
 /// Microsoft Graph in one tenant. Clones share token, connections and limits of load.
@@ -125,6 +126,7 @@ impl Graph {
             written: AtomicBool::new(false),
             made: Mutex::default(),
             snapshot: Snapshot::default(),
+            seen_keys: Mutex::default(),
         };
         let limits =
             Limits { deadline: Instant::now() + Duration::from_secs(20 * 60), cancelled: CancellationToken::new() };
@@ -398,6 +400,29 @@ impl Graph {
     /// Waits before the next of several rounds, each time longer.
     pub(super) async fn wait(&self, round: u32, tried: &str, last: Option<&String>) -> Result<(), GraphError> {
         self.pause(backoff(round), tried.to_owned(), last).await
+    }
+
+    /// Reads until the answer is as `settled` expects, or until that time by the server's clock: then gives it as it is.
+    pub async fn read_until<T, F: Future<Output = Result<T, GraphError>>>(
+        &self,
+        until: jiff::Timestamp,
+        read: impl Fn() -> F,
+        settled: impl Fn(&T) -> bool,
+    ) -> Result<T, GraphError> {
+        let mut round = 0;
+        loop {
+            let found = read().await?;
+            if settled(&found) || self.now() >= until {
+                return Ok(found);
+            }
+            self.wait(round, "waiting for the directory to replicate", None).await?;
+            round += 1;
+        }
+    }
+
+    /// Key ids that this process last saw on an object, by its path.
+    pub(super) fn seen_keys(&self) -> std::sync::MutexGuard<'_, HashMap<String, BTreeSet<String>>> {
+        self.shared.seen_keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Repeats `call` while the directory still replicates what was made a moment ago, or another write is under way: up to about a

@@ -8,7 +8,7 @@ use crate::framework::{
     keeps_state,
 };
 use crate::graph::{Graph, Holder, KeyCredential};
-use crate::provider::{Cx, Planned, Services, Target, resolve_tenant};
+use crate::provider::{Cx, Planned, Services, Target, Writes, resolve_tenant};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -70,6 +70,9 @@ pub struct ConnectorCertificatePrivate {
     /// The server's day (UTC) when it was last looked at: how long it is still valid is counted from there.
     #[serde(default)]
     seen_on: Option<Date>,
+    /// What was written of late.
+    #[serde(default)]
+    writes: Writes,
 }
 
 type State = Stored<ConnectorCertificate, ConnectorCertificatePrivate>;
@@ -130,6 +133,7 @@ impl Resource for ConnectorCertificate {
         state.exists = true;
         state.value.observe(&made);
         state.private.seen_on = Some(today(&graph));
+        state.private.writes.wrote(&graph, &[view(None)], &[view(Some(&made))]);
         if !is_new {
             cx.warn(Diagnostic::warning("The application had this certificate already").help(format!(
                 "It was taken over under its key id {}, and is removed when this resource is destroyed.",
@@ -143,15 +147,15 @@ impl Resource for ConnectorCertificate {
 
     async fn read(key: ConnectorCertificateKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
         let graph = cx.graph(key.tenant_id.as_deref())?;
-        let keys = match graph.key_credentials(&Holder::Application(key.application_id.clone())).await? {
-            Some(keys) => keys,
-            // It has the same certificates once it is restored.
-            None => match graph.deleted_key_credentials(&key.application_id).await? {
-                Some(keys) => keys,
-                None => return Ok(None),
-            },
-        };
-        let Some(found) = keys.iter().find(|one| has_id(one, &key.key_id)) else { return Ok(None) };
+        let writes = prior.as_ref().map(|prior| prior.private.writes.clone()).unwrap_or_default();
+        let keys = writes
+            .settled(
+                &graph,
+                || async { Ok(everywhere(&graph, &key.application_id).await?) },
+                |keys| vec![view(keys.iter().flatten().find(|one| has_id(one, &key.key_id)))],
+            )
+            .await?;
+        let Some(found) = keys.iter().flatten().find(|one| has_id(one, &key.key_id)) else { return Ok(None) };
         let mut state = match prior {
             Some(prior) => prior,
             None => {
@@ -179,7 +183,9 @@ impl Resource for ConnectorCertificate {
         let changed = graph
             .change_key_credentials(&Holder::Application(app), |present| renamed(present, &id, name.as_ref()))
             .await?;
-        if changed.is_some_and(|keys| keys.iter().any(|one| has_id(one, &id))) {
+        if let Some(now) = changed.iter().flatten().find(|one| has_id(one, &id)) {
+            let before = KeyCredential { display_name: prior.value.display_name.known().cloned(), ..now.clone() };
+            state.private.writes.wrote(&graph, &[view(Some(&before))], &[view(Some(now))]);
             return Ok(());
         }
         Err(Diagnostic::error(format!("The certificate {id} was removed meanwhile")).help("Plan again.").into())
@@ -199,6 +205,22 @@ impl Resource for ConnectorCertificate {
         // An application that is gone, be it into the deleted items, lets nobody in.
         graph.change_key_credentials(&Holder::Application(app), |present| without(present, &id)).await?;
         Ok(())
+    }
+}
+
+/// What of a read can be out of date: whether the certificate is there, and under which name.
+fn view(found: Option<&KeyCredential>) -> serde_json::Value {
+    found.map_or(serde_json::Value::Null, |found| serde_json::json!({ "name": found.display_name }))
+}
+
+/// Certificates of an application, be it a deleted one, which has them again once it is restored.
+async fn everywhere(
+    graph: &Graph,
+    application: &str,
+) -> std::result::Result<Option<Vec<KeyCredential>>, crate::graph::GraphError> {
+    match graph.key_credentials(&Holder::Application(application.to_owned())).await? {
+        Some(keys) => Ok(Some(keys)),
+        None => graph.deleted_key_credentials(application).await,
     }
 }
 

@@ -2,13 +2,14 @@
 //! for something else plants a credential of their own, on the application or on its service principal, where no portal page shows it.
 
 use super::connector_permission_set::no_such_application;
-use super::{plan_tenant, target};
+use super::{DOUBT, doubted_until, plan_tenant, target};
 use crate::framework::{
     Computed, Diagnostic, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement, guid,
     keeps_state,
 };
-use crate::graph::{Credential, Credentials, Graph, Holder, KeyCredential};
+use crate::graph::{Credential, Credentials, Graph, GraphError, Holder, KeyCredential};
 use crate::provider::{Cx, Planned, Services, resolve_tenant};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +62,12 @@ pub struct ConnectorCredentialsExclusivePrivate {
     /// The same for names of federated credentials.
     #[serde(default)]
     absent_names: BTreeSet<String>,
+    /// When it was last applied.
+    #[serde(default)]
+    wrote_at: Option<Timestamp>,
+    /// Key ids and names that were removed then.
+    #[serde(default)]
+    removed: BTreeSet<String>,
 }
 
 /// A secret or certificate, as much as is said of it in warnings.
@@ -128,14 +135,13 @@ impl Resource for ConnectorCredentialsExclusive {
         state.value.tenant_id = tenant.clone().into();
         let app = state.value.application_id.get()?.clone();
         let _guard = cx.lock(&app).await?;
-        let found = match Present::read(&graph, &app).await? {
-            None if graph.application_is_there(&app).await? => Present::read(&graph, &app).await?,
-            found => found,
+        let Some(present) = state.value.present_once_declared(&app, &state.private, &graph).await? else {
+            return Err(no_such_application(&graph, &app).await?);
         };
-        let Some(present) = found else { return Err(no_such_application(&graph, &app).await?) };
         let destroyed_first = cx.run()?.in_state::<serde_json::Value>(&target::<Self>(&tenant, &app)).is_some();
         state.value.refuse_undeclared(&present, destroyed_first, cx)?;
         state.exists = true;
+        state.private.wrote_at = Some(graph.now());
         state.remember(&present, cx)
     }
 
@@ -143,19 +149,24 @@ impl Resource for ConnectorCredentialsExclusive {
         let graph = cx.graph(key.tenant_id.as_deref())?;
         let tenant = resolve_tenant(key.tenant_id.as_ref(), &graph).await?;
         let app = &key.application_id;
-        let present = match Present::read(&graph, app).await? {
-            Some(present) => present,
-            None => match Present::read_deleted(&graph, app).await? {
-                // Graph does not show federated credentials of a deleted application; they are there again once it is restored.
-                Some(present) => {
-                    match prior.as_ref().and_then(|prior| prior.value.federated_credential_names.known()) {
-                        Some(names) => Present { names: names.clone(), ..present },
-                        None => present,
-                    }
-                }
-                None => return Ok(None),
-            },
+        let believed = |found: &Option<(Present, bool)>| match (&prior, found) {
+            // A replica may neither have what the run made nor lack what it removed.
+            (Some(prior), Some((present, false))) => prior.value.is_met_by(present, &prior.private),
+            (Some(_), None) => false,
+            (Some(_), Some((_, true))) | (None, _) => true,
         };
+        let until = doubted_until(prior.as_ref().and_then(|prior| prior.private.wrote_at));
+        let Some((mut present, is_deleted)) =
+            graph.read_until(until, || Present::read_anywhere(&graph, app), believed).await?
+        else {
+            return Ok(None);
+        };
+        // Graph does not show federated credentials of a deleted application; they are there again once it is restored.
+        if let (true, Some(names)) =
+            (is_deleted, prior.as_ref().and_then(|prior| prior.value.federated_credential_names.known()))
+        {
+            present.names = names.clone();
+        }
         let mut state = prior.unwrap_or_else(|| Self::imported(&tenant, app));
         state.observe(present);
         cx.run()?.found_in_state(target::<Self>(&tenant, app), &state.private)?;
@@ -166,7 +177,7 @@ impl Resource for ConnectorCredentialsExclusive {
         let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
         let app = state.value.application_id.get()?.clone();
         let _guard = cx.lock(&app).await?;
-        let Some(present) = Present::read(&graph, &app).await? else {
+        let Some(present) = state.value.present_once_declared(&app, &state.private, &graph).await? else {
             return Err(no_such_application(&graph, &app).await?);
         };
         // Only what the plan showed goes: what appeared since then shows in the next plan.
@@ -177,6 +188,8 @@ impl Resource for ConnectorCredentialsExclusive {
         let names = shown(&prior.value.federated_credential_names, &state.value.federated_credential_names)?;
         present.remove(&keys, &names, &app, &graph).await?;
         let present = present.but(&keys, &names);
+        state.private.removed = &keys | &names;
+        state.private.wrote_at = Some(graph.now());
         let new = state.value.undeclared(&present)?;
         if !new.is_empty() {
             cx.warn(
@@ -216,7 +229,7 @@ struct Present {
 
 impl Present {
     /// `None` where there is no such application.
-    async fn read(graph: &Graph, app: &str) -> Result<Option<Self>> {
+    async fn read(graph: &Graph, app: &str) -> std::result::Result<Option<Self>, GraphError> {
         let Some(application) = graph.application(app).await? else { return Ok(None) };
         let (own, principal, federated) = futures_util::future::join3(
             graph.application_credentials(app),
@@ -238,8 +251,16 @@ impl Present {
         Ok(Some(found))
     }
 
+    /// With whether the application is deleted.
+    async fn read_anywhere(graph: &Graph, app: &str) -> std::result::Result<Option<(Self, bool)>, GraphError> {
+        match Self::read(graph, app).await? {
+            Some(present) => Ok(Some((present, false))),
+            None => Ok(Self::read_deleted(graph, app).await?.map(|present| (present, true))),
+        }
+    }
+
     /// Secrets and certificates of a deleted application, which can sign in again once it is restored.
-    async fn read_deleted(graph: &Graph, app: &str) -> Result<Option<Self>> {
+    async fn read_deleted(graph: &Graph, app: &str) -> std::result::Result<Option<Self>, GraphError> {
         let Some(application) = graph.deleted_application(app).await? else { return Ok(None) };
         let own = graph.deleted_credentials(app).await?.unwrap_or_default();
         let mut found = Self::of(&own, On::Application);
@@ -248,7 +269,7 @@ impl Present {
     }
 
     /// A deleted service principal comes back with what was planted on it. Of several, the last one deleted is what is restored.
-    async fn add_deleted_principal(&mut self, client_id: &str, graph: &Graph) -> Result<()> {
+    async fn add_deleted_principal(&mut self, client_id: &str, graph: &Graph) -> std::result::Result<(), GraphError> {
         let all = graph.deleted_service_principals_of(client_id).await?;
         if let Some(last) = all.into_iter().max_by(|one, other| one.deleted_date_time.cmp(&other.deleted_date_time)) {
             let credentials = graph.deleted_credentials(&last.id).await?.unwrap_or_default();
@@ -335,6 +356,30 @@ impl ConnectorCredentialsExclusive {
             timeouts: None,
         };
         Stored { value, private: ConnectorCredentialsExclusivePrivate::default(), exists: true }
+    }
+
+    /// What exists, once it shows what is declared: a run that has just made some of it waits for the directory to replicate.
+    async fn present_once_declared(
+        &self,
+        app: &str,
+        before: &ConnectorCredentialsExclusivePrivate,
+        graph: &Graph,
+    ) -> Result<Option<Present>> {
+        let until = if graph.has_written() { graph.now() + DOUBT } else { Timestamp::MIN };
+        let complete = |found: &Option<Present>| found.as_ref().is_some_and(|present| self.is_met_by(present, before));
+        Ok(graph.read_until(until, || Present::read(graph, app), complete).await?)
+    }
+
+    /// Whether everything that is in here exists, but for what did not when it was declared, and nothing that was removed.
+    fn is_met_by(&self, present: &Present, private: &ConnectorCredentialsExclusivePrivate) -> bool {
+        let exists = |id: &&String| present.keys.contains_key(&id.to_lowercase()) || contains(&private.absent_keys, id);
+        let is_named = |name: &&String| present.names.contains(*name) || private.absent_names.contains(*name);
+        self.key_ids.known().into_iter().flatten().all(|id| exists(&id))
+            && self.federated_credential_names.known().into_iter().flatten().all(|name| is_named(&name))
+            && !private
+                .removed
+                .iter()
+                .any(|one| present.keys.contains_key(&one.to_lowercase()) || present.names.contains(one))
     }
 
     /// What exists and is not declared, a line for each. Fails while a part of what is declared is unknown.

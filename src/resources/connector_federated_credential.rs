@@ -7,10 +7,11 @@ use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement,
     guid, keeps_state,
 };
-use crate::graph::{FederatedCredential, FederatedCredentialPatch, Graph, NewFederatedCredential, Patch};
-use crate::provider::{Cx, Planned, Services, Target, resolve_tenant};
+use crate::graph::{FederatedCredential, FederatedCredentialPatch, Graph, GraphError, NewFederatedCredential, Patch};
+use crate::provider::{Cx, Planned, Services, Target, Writes, resolve_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Most federated credentials of one application. Source: Microsoft's documentation of workload identity federation.
@@ -60,13 +61,21 @@ pub struct ConnectorFederatedCredentialKey {
     pub name: String,
 }
 
-type State = Stored<ConnectorFederatedCredential, ()>;
+/// What only we remember of a federated credential.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectorFederatedCredentialPrivate {
+    /// What was written of late.
+    #[serde(default)]
+    writes: Writes,
+}
+
+type State = Stored<ConnectorFederatedCredential, ConnectorFederatedCredentialPrivate>;
 
 impl Resource for ConnectorFederatedCredential {
     const NAME: &'static str = "m365_connector_federated_credential";
     type Services = Services;
     type Key = ConnectorFederatedCredentialKey;
-    type Private = ();
+    type Private = ConnectorFederatedCredentialPrivate;
 
     fn validate(&self, cx: &Cx) -> Result<()> {
         let (warnings, result) = self.check();
@@ -115,17 +124,19 @@ impl Resource for ConnectorFederatedCredential {
     async fn read(key: ConnectorFederatedCredentialKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
         let graph = cx.graph(key.tenant_id.as_deref())?;
         let tenant = resolve_tenant(key.tenant_id.as_ref(), &graph).await?;
-        let found = graph.federated_credential(&key.application_id, &key.name).await?;
-        let state = match (found, prior) {
-            (Some(found), prior) => {
+        let writes = prior.as_ref().map(|prior| prior.private.writes.clone()).unwrap_or_default();
+        let look = || async { Ok(look(&graph, &key.application_id, &key.name).await?) };
+        let seen = writes.settled(&graph, look, |seen| vec![seen.view()]).await?;
+        let state = match (seen, prior) {
+            (Seen::There(found), prior) => {
                 let mut state =
                     prior.unwrap_or_else(|| ConnectorFederatedCredential::imported(&tenant, &key.application_id));
                 state.value.observe(&found);
                 state
             }
             // Graph does not show federated credentials of a deleted application; they are there again once it is restored.
-            (None, Some(prior)) if graph.deleted_application(&key.application_id).await?.is_some() => prior,
-            (None, _) => return Ok(None),
+            (Seen::OfDeleted, Some(prior)) => prior,
+            _ => return Ok(None),
         };
         cx.run()?.found_in_state(name_target(&tenant, &key.application_id, &key.name), &())?;
         Ok(Some(state))
@@ -142,7 +153,11 @@ impl Resource for ConnectorFederatedCredential {
                 state.value.to_take_over(&present)?;
                 Err(error.into())
             }
-            other => Ok(other?),
+            other => {
+                other?;
+                state.private.writes.wrote(&graph, &[prior.value.view()?], &[state.value.view()?]);
+                Ok(())
+            }
         }
     }
 
@@ -159,6 +174,35 @@ impl Resource for ConnectorFederatedCredential {
         }
         let _guard = cx.lock(&app).await?;
         Ok(graph.delete_federated_credential(&app, &id).await?)
+    }
+}
+
+/// Where a federated credential is.
+enum Seen {
+    There(FederatedCredential),
+    /// The application is deleted.
+    OfDeleted,
+    Nowhere,
+}
+
+impl Seen {
+    fn view(&self) -> serde_json::Value {
+        match self {
+            Self::There(found) => {
+                let audiences: BTreeSet<_> = found.audiences.iter().collect();
+                json!([found.issuer, found.subject, audiences, found.description.as_deref().unwrap_or_default()])
+            }
+            Self::OfDeleted => json!("deleted"),
+            Self::Nowhere => json!(null),
+        }
+    }
+}
+
+async fn look(graph: &Graph, application: &str, name: &str) -> std::result::Result<Seen, GraphError> {
+    match graph.federated_credential(application, name).await? {
+        Some(found) => Ok(Seen::There(found)),
+        None if graph.deleted_application(application).await?.is_some() => Ok(Seen::OfDeleted),
+        None => Ok(Seen::Nowhere),
     }
 }
 
@@ -200,7 +244,7 @@ impl ConnectorFederatedCredential {
             timeouts: None,
             id: Computed::Null,
         };
-        Stored { value, private: (), exists: true }
+        Stored { value, private: ConnectorFederatedCredentialPrivate::default(), exists: true }
     }
 
     /// Doubts, and what is wrong, of all that is known.
@@ -217,6 +261,12 @@ impl ConnectorFederatedCredential {
             check_audiences(audiences, &mut found);
         }
         (warnings, found.into_result())
+    }
+
+    /// As a read shows it: what of that can be out of date.
+    fn view(&self) -> Result<serde_json::Value> {
+        let description = self.description.known().map(String::as_str).unwrap_or_default();
+        Ok(json!([self.issuer.get()?, self.subject.get()?, self.audiences.get()?, description]))
     }
 
     fn to_graph(&self) -> Result<NewFederatedCredential> {

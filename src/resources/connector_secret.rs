@@ -4,7 +4,7 @@
 //! while planning, from configuration, state and what the last refresh observed.
 
 use super::connector_permission_set::no_such_application;
-use super::{plan_tenant, target};
+use super::{DOUBT, plan_tenant, target};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Secret, Severity, Stored, Timeouts, Value, configurable,
     forces_replacement, guid, keeps_state,
@@ -116,8 +116,6 @@ const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 /// How long after a write the new secret is waited for.
 const REPLICATION: SignedDuration = SignedDuration::from_mins(2);
-/// How long after a write a read that misses the secret is not believed: replicas may differ.
-const DOUBT: SignedDuration = SignedDuration::from_secs(30);
 /// The server's dates are whole seconds, and a secret starts a second before it is made.
 const COARSE: SignedDuration = SignedDuration::from_secs(2);
 

@@ -23,6 +23,14 @@ pub use connector_secret::ConnectorSecret;
 use crate::framework::{Computed, Diagnostic, Resource, Result};
 use crate::provider::{Cx, Target};
 
+/// How long after a write a read that shows what was there before it is not believed: replicas of the directory may differ.
+pub(crate) const DOUBT: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
+
+/// Until when a read is doubted, given the time of the last write.
+pub(crate) fn doubted_until(wrote_at: Option<jiff::Timestamp>) -> jiff::Timestamp {
+    wrote_at.map_or(jiff::Timestamp::MIN, |wrote| wrote + DOUBT)
+}
+
 /// What a resource of type `R` manages, for the run's memory.
 pub(crate) fn target<R: Resource>(tenant: &str, id: &str) -> Target {
     Target::new(R::NAME, tenant, id)

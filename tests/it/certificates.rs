@@ -120,6 +120,7 @@ async fn every_change_by_hand_shows_and_is_repaired() {
         workspace.apply(&[]).await.unwrap();
         assert_no_change(&workspace).await;
 
+        tenant.later().await;
         tenant.admin(Method::PATCH, &path, Some(json!({ "keyCredentials": [] }))).await;
         let (code, plan, _) = workspace.plan(&[]).await.unwrap();
         assert_eq!((code, &change(&plan, ADDRESS)["actions"]), (2, &json!(["create"])));
@@ -351,6 +352,21 @@ async fn a_run_that_dies_after_the_write_leaves_one_certificate_to_the_next() {
         tenant.control(Method::DELETE, "faults", None).await;
         workspace.apply(&[]).await.unwrap();
         assert_eq!(ders(&tenant).await, BTreeSet::from([pem.base64]));
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_lags_behind_loses_no_certificate_and_shows_no_drift() {
+    every_cli(async |workspace, tenant| {
+        let expected = twenty(&workspace, "");
+        let lag = json!({ "requests": 3, "replicas": ["stale", "fresh", "fresh"] });
+        assert_eq!(tenant.control(Method::POST, "lag", Some(lag)).await.0, 204);
+        workspace.apply(&[]).await.unwrap();
+        assert_no_change(&workspace).await;
+        tenant.control(Method::DELETE, "lag", None).await;
+        assert_eq!(ders(&tenant).await, expected);
         assert_no_change(&workspace).await;
     })
     .await;

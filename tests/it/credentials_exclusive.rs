@@ -250,6 +250,7 @@ async fn a_declared_credential_that_does_not_exist_is_said_once_and_is_no_drift(
         assert_no_change(&workspace).await;
         // A declared one that existed and is removed by hand is the business of whoever made it.
         let [app, _] = paths(&tenant).await;
+        tenant.later().await;
         tenant.admin(Method::PATCH, &app, Some(json!({ "keyCredentials": [] }))).await;
         let (_, plan, _) = workspace.plan(&[]).await.unwrap();
         assert_eq!(change(&plan, "m365_connector_certificate.x")["actions"], json!(["create"]));
@@ -273,6 +274,7 @@ async fn what_was_planted_on_a_deleted_application_goes_once_it_is_restored() {
         assert_eq!(present(&tenant).await, ours);
         assert_no_change(&workspace).await;
         // Of a principal that is deleted alone.
+        tenant.later().await;
         let planted = BTreeSet::from([password(&tenant, &principal, "c").await]);
         tenant.admin(Method::DELETE, &principal, None).await;
         let (_, plan, _) = workspace.plan(&[]).await.unwrap();
@@ -326,6 +328,52 @@ async fn two_guards_of_one_application_are_an_error() {
             .unwrap();
         let output = failed_plan(&workspace, &tenant).await;
         assert!(output.contains("Two guards watch over the credentials of one application"), "{output}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_planted_shows_also_in_a_plan_that_rotates_a_secret() {
+    every_cli(async |workspace, tenant| {
+        save(&workspace, "a.pem", &pem::certificate("collector").certificate);
+        let secret = |more: &str| {
+            format!("resource \"m365_connector_secret\" \"x\" {{\n  application_id = m365_connector_app.x.id\n  display_name = \"siem\"\n  {more}\n}}\n")
+        };
+        let all = "setunion(m365_connector_secret.x.key_ids, [m365_connector_certificate.x.key_id])";
+        workspace.write(&guarded(all, &secret(""))).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        assert_no_change(&workspace).await;
+        let ours = present(&tenant).await;
+        let [app, principal] = paths(&tenant).await;
+        let planted = BTreeSet::from([
+            password(&tenant, &app, "backup").await,
+            password(&tenant, &principal, "hidden").await,
+            certificate(&tenant, &app, "planted").await,
+        ]);
+        federated(&tenant, &app, "evil").await;
+        workspace.write(&guarded(all, &secret("rotation_triggers = { now = \"1\" }"))).unwrap();
+        let (_, plan, output) = workspace.plan(&[]).await.unwrap();
+        let seen = change(&plan, GUARD);
+        assert_eq!(removed(seen, "key_ids"), planted, "{seen}");
+        assert_eq!(removed(seen, "federated_credential_names"), BTreeSet::from(["evil".to_owned()]));
+        assert!(planted.iter().all(|id| output.contains(&format!("- \"{id}\""))), "{output}");
+        workspace.apply(&[]).await.unwrap();
+        let now = present(&tenant).await;
+        assert!(now.0.len() == ours.0.len() + 1 && now.0.is_superset(&ours.0) && now.1 == ours.1, "{now:?}");
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_lags_behind_shows_no_drift() {
+    every_cli(async |workspace, tenant| {
+        let lag = json!({ "requests": 3, "replicas": ["stale", "fresh", "fresh"] });
+        assert_eq!(tenant.control(Method::POST, "lag", Some(lag)).await.0, 204);
+        applied(&workspace).await;
+        tenant.control(Method::DELETE, "lag", None).await;
+        assert_eq!(present(&tenant).await.0.len(), 1);
+        assert_no_change(&workspace).await;
     })
     .await;
 }

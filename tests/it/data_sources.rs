@@ -145,7 +145,7 @@ async fn with_credentials(tenant: &Tenant) -> (Value, Value) {
             Some(json!({})),
         )
         .await;
-    let certificate = json!({ "type": "AsymmetricX509Cert", "usage": "Verify", "key": "AAAA", "displayName": "cert" });
+    let certificate = json!({ "type": "AsymmetricX509Cert", "usage": "Verify", "key": crate::pem::certificate("cert").base64, "displayName": "cert" });
     tenant.admin(Method::PATCH, &path, Some(json!({ "keyCredentials": [certificate] }))).await;
     let federated = json!({ "name": "github", "issuer": "https://i.example", "subject": "s", "audiences": ["api://AzureADTokenExchange"] });
     tenant.admin(Method::POST, &format!("{path}/federatedIdentityCredentials"), Some(federated)).await;

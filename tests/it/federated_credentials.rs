@@ -112,6 +112,7 @@ async fn every_change_by_hand_shows_and_is_repaired() {
             assert_eq!(all(&tenant).await, before);
             assert_no_change(&workspace).await;
         }
+        tenant.later().await;
         tenant.admin(Method::DELETE, &path, None).await;
         let (_, plan, _) = workspace.plan(&[]).await.unwrap();
         assert_eq!(change(&plan, ADDRESS)["actions"], json!(["create"]));
@@ -230,6 +231,23 @@ async fn one_name_twice_in_a_run_is_an_error() {
         workspace.write(&configuration("github", "repo:octo/app-${count.index}:environment:x", "count = 2")).unwrap();
         let output = failed_plan(&workspace, &tenant).await;
         assert!(output.contains("of one application have the same name"), "{output}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_lags_behind_shows_no_drift() {
+    every_cli(async |workspace, tenant| {
+        let lag = json!({ "requests": 3, "replicas": ["stale", "fresh", "fresh"] });
+        assert_eq!(tenant.control(Method::POST, "lag", Some(lag)).await.0, 204);
+        for subject in [SUBJECT, "repo:octo/app:ref:refs/heads/main"] {
+            workspace.write(&configuration("github", subject, "")).unwrap();
+            workspace.apply(&[]).await.unwrap();
+            assert_no_change(&workspace).await;
+        }
+        tenant.control(Method::DELETE, "lag", None).await;
+        let found = all(&tenant).await;
+        assert_eq!((found.len(), &found[0]["subject"]), (1, &json!("repo:octo/app:ref:refs/heads/main")));
     })
     .await;
 }

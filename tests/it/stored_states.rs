@@ -11,6 +11,17 @@ const STORED: &[(&str, i64, &str)] = &[
     ("m365_connector_permission_set", 0, include_str!("stored_states/m365_connector_permission_set.0.json")),
     ("m365_admin_consent", 0, include_str!("stored_states/m365_admin_consent.0.json")),
     ("m365_connector_secret", 0, include_str!("stored_states/m365_connector_secret.0.json")),
+    ("m365_connector_certificate", 0, include_str!("stored_states/m365_connector_certificate.0.json")),
+    (
+        "m365_connector_federated_credential",
+        0,
+        include_str!("stored_states/m365_connector_federated_credential.0.json"),
+    ),
+    (
+        "m365_connector_credentials_exclusive",
+        0,
+        include_str!("stored_states/m365_connector_credentials_exclusive.0.json"),
+    ),
     // Before owners, exceptions and restoring.
     ("m365_connector_app", 0, include_str!("stored_states/m365_connector_app.0.first.json")),
     ("m365_admin_consent", 0, include_str!("stored_states/m365_admin_consent.0.first.json")),
