@@ -92,7 +92,7 @@ impl ManagedIdentity {
             };
             if attempt == REPETITIONS {
                 return Err(AuthError::Source(format!(
-                    "The managed identity's endpoint {origin} has not given a token: {why}. It may be updating: try again in some minutes."
+                    "The managed identity's endpoint {origin} has not given a token: {why}. It may be updating, and then works again in some minutes; or this is no Azure machine."
                 )));
             }
             tokio::time::sleep(retry_after.unwrap_or(FIRST_WAIT * 2_u32.pow(attempt))).await;

@@ -331,11 +331,12 @@ impl Method {
         matches!(self, Self::Imds(_) | Self::AppService(..))
     }
 
-    /// What fetches tokens. Reads the files that are read once.
+    /// What fetches tokens. Reads the files that are read once. Its findings have no path: a resource reports them, to which the provider
+    /// block's attributes do not belong.
     pub(super) fn source(&self, client_id: Option<&str>) -> Result<Arc<dyn TokenSource>> {
         let client = || {
             client_id.map(str::to_owned).ok_or_else(|| {
-                Diagnostic::error("No client id is given").at("client_id").help(
+                Diagnostic::error("No client id is given").help(
                     "Set `client_id` in the provider block, or the variable `M365_CLIENT_ID`, to the client id of the provider's own application.",
                 )
             })
@@ -378,16 +379,14 @@ impl Method {
 }
 
 fn unreadable(attribute: &str, path: &Path, why: &std::io::Error) -> Diagnostic {
-    Diagnostic::error(format!("The file in `{attribute}` cannot be read"))
-        .at(attribute)
+    Diagnostic::error(format!("The file in `{attribute}` of the provider block cannot be read"))
         .help(format!("{}: {why}. The path is relative to the working directory.", path.display()))
 }
 
 fn secret_in(path: &Path) -> Result<Secret> {
     let text = std::fs::read_to_string(path).map_err(|why| unreadable("client_secret_file_path", path, &why))?;
     match text.trim() {
-        "" => Err(Diagnostic::error("The file in `client_secret_file_path` is empty")
-            .at("client_secret_file_path")
+        "" => Err(Diagnostic::error("The file in `client_secret_file_path` of the provider block is empty")
             .help(format!("{} should hold the client secret's value and nothing else.", path.display()))
             .into()),
         secret => Ok(secret.to_owned().into()),
@@ -396,7 +395,9 @@ fn secret_in(path: &Path) -> Result<Secret> {
 
 fn certificate(bytes: &[u8], password: Option<&Secret>, attribute: &str) -> Result<Certificate> {
     Certificate::from_any(bytes, password.map(Secret::expose).unwrap_or_default()).map_err(|why| {
-        Diagnostic::error(format!("`{attribute}` is no usable certificate")).at(attribute).help(why.to_string()).into()
+        Diagnostic::error(format!("`{attribute}` of the provider block is no usable certificate"))
+            .help(why.to_string())
+            .into()
     })
 }
 

@@ -1,0 +1,4 @@
+provider "m365" {
+  tenant_id = "contoso.onmicrosoft.com"
+  use_cli   = true
+}
