@@ -363,9 +363,11 @@ fn route(
         return control::answer(world, &shared.base, method, rest, body);
     }
     if let Some(inner) = path.strip_prefix("/graph/v1.0") {
-        let base = format!("{base}/graph/v1.0");
-        return match login::caller(world, &shared.base, headers) {
-            Ok((tenant, caller)) => graph(world, &tenant, &caller, method, inner, uri, headers, body, base),
+        return match login::caller(world, &base, headers) {
+            Ok((tenant, caller)) => {
+                let base = format!("{base}/graph/v1.0");
+                graph(world, &tenant, &caller, method, inner, uri, headers, body, base)
+            }
             Err(failure) => failure.answer(world.now()),
         };
     }

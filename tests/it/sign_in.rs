@@ -268,7 +268,10 @@ async fn the_azure_cli() {
             fake_az(&at("shell"), &shell),
             fake_az(&at("out"), "echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1"),
         ];
-        let nowhere = at("nowhere").to_str().unwrap().to_owned();
+        // The machine's own folders, since some CLIs are scripts that need others, but none with an `az`.
+        let folders: Vec<_> = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect();
+        let without = std::env::join_paths(folders.iter().filter(|folder| !folder.join("az").exists())).unwrap();
+        let nowhere = without.into_string().unwrap();
         for path in &paths[..2] {
             workspace.set_environment(variables(&[("PATH", path)]));
             signs_in(&workspace, &tenant, "use_cli = true", &caller.client_id).await;
