@@ -146,11 +146,6 @@ impl Graph {
         Self { refreshing: true, ..self }
     }
 
-    /// Has everything read anew, because an answer is not trusted.
-    pub fn forget_reads(&self) {
-        self.shared.snapshot.forget();
-    }
-
     /// The server's present time, as its last `Date` header tells; the local clock before the first answer.
     pub fn now(&self) -> jiff::Timestamp {
         let offset = jiff::SignedDuration::from_secs(self.shared.offset.load(Ordering::Relaxed));
@@ -386,8 +381,9 @@ impl Graph {
         }
     }
 
-    /// Waits, unless the operation's time would be over by then or the CLI asks to stop.
+    /// Waits, unless the operation's time would be over by then or the CLI asks to stop. Whoever waits wants to see what has changed.
     pub async fn pause(&self, wait: Duration, tried: String, last: Option<&String>) -> Result<(), GraphError> {
+        self.shared.snapshot.forget();
         if Instant::now() + wait >= self.limits.deadline {
             return Err(GraphError::DeadlineExceeded { tried, last: last.cloned() });
         }
@@ -398,7 +394,7 @@ impl Graph {
     }
 
     /// Waits before the next of several rounds, each time longer.
-    pub(super) async fn wait(&self, round: u32, tried: &str, last: Option<&String>) -> Result<(), GraphError> {
+    pub async fn wait(&self, round: u32, tried: &str, last: Option<&String>) -> Result<(), GraphError> {
         self.pause(backoff(round), tried.to_owned(), last).await
     }
 
@@ -455,11 +451,6 @@ impl Graph {
                 other => return other,
             }
         }
-    }
-
-    /// Waits a little before looking again at what somebody else changes at the same time, or what is still replicating.
-    pub async fn wait_before_look(&self, attempt: u32) -> Result<(), GraphError> {
-        self.pause(backoff(attempt), "looking again at what was written".to_owned(), None).await
     }
 
     fn wait_before_retry(&self, failure: &Failure, attempt: u32) -> Duration {

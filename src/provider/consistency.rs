@@ -60,7 +60,6 @@ impl Writes {
             if !self.may_be_stale(graph.now(), &view(&seen)) {
                 return Ok(seen);
             }
-            graph.forget_reads();
             graph.pause(pause, "waiting for the directory to replicate".to_owned(), None).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

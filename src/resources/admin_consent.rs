@@ -692,7 +692,7 @@ async fn write_scopes_of(
             },
         }
         if attempt > 0 {
-            graph.wait_before_look(attempt).await?;
+            graph.wait(attempt, "looking again at what was written", None).await?;
         }
         let all = graph.permission_grants(client).await?;
         present = all.into_iter().find(|grant| grant.is_for_all() && grant.resource_id == resource);

@@ -531,7 +531,7 @@ async fn write(state: &mut State, graph: &Graph, tenant: &str, change: &Change<'
         }
         state.exists = true;
         if attempt > 0 {
-            graph.wait_before_look(attempt).await?;
+            graph.wait(attempt, "looking again at what was written", None).await?;
         }
         attempt += 1;
     };
