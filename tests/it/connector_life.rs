@@ -1,7 +1,7 @@
 //! The life of MD.ECO's connector through every real CLI on this machine.
 
 use crate::tenant::Tenant;
-use crate::workspace::{assert_no_change, change, every_cli, texts};
+use crate::workspace::{assert_no_change, change, every_cli, flat, texts};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -324,7 +324,7 @@ async fn a_wrong_secret_is_explained_and_is_not_shown() {
             )
             .unwrap();
         let failed = workspace.run(&["apply", "-no-color", "-auto-approve", "-input=false"]).await.unwrap();
-        let output = failed.expect(1).unwrap();
+        let output = flat(&failed.expect(1).unwrap());
         assert!(output.contains("AADSTS7000215") && output.contains("not its id"), "{output}");
         assert!(!output.contains("not-this-one"), "{output}");
         assert!(tenant.applications().await.is_empty());

@@ -169,7 +169,11 @@ async fn what_is_kept_can_be_played_with_as_it_says_until_the_interrupt() {
 
 #[tokio::test]
 async fn without_a_cli_it_says_how_to_get_one() {
-    let demo = Command::new(PROVIDER).arg("demo").env("M365_CLI", "no-such-cli").output().await.unwrap();
-    let said = String::from_utf8_lossy(&demo.stderr).into_owned();
-    assert!(!demo.status.success() && said.contains("Install OpenTofu") && said.contains("no-such-cli"), "{said}");
+    let empty = tempfile::tempdir().unwrap();
+    for (cli, expected) in [("", "Install OpenTofu"), ("no-such-cli", "names `no-such-cli`")] {
+        let demo =
+            Command::new(PROVIDER).arg("demo").env("M365_CLI", cli).env("PATH", empty.path()).output().await.unwrap();
+        let said = String::from_utf8_lossy(&demo.stderr).into_owned();
+        assert!(!demo.status.success() && said.contains(expected), "{said}");
+    }
 }
