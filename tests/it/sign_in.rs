@@ -143,8 +143,7 @@ async fn a_certificate_that_will_not_do() {
 async fn flat_of(workspace: &Workspace, block: &str) -> String {
     workspace.write(&configuration(block)).unwrap();
     // The message quotes the line of the configuration that it is about: the path's, here.
-    let output = workspace.run(&["plan", "-no-color", "-input=false"]).await.unwrap().expect(1).unwrap();
-    output
+    workspace.run(&["plan", "-no-color", "-input=false"]).await.unwrap().expect(1).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
