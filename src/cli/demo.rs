@@ -1,236 +1,271 @@
-//! `demo`: the whole story against a simulated tenant, with the real CLI. What it says of the tenant it reads by itself, not through
-//! the provider.
+//! `demo`: the whole story against a simulated tenant, with the real CLI: five vendors' connectors are planned, made, tampered with,
+//! seen drifting, repaired and taken away. What it says of the tenant it reads by itself, not through the provider.
 
-use super::print;
+mod tenant;
+
 use super::terraform::{Workspace, find};
-use crate::catalog::{Api, Catalog, Kind, PermissionKey};
+use super::{interrupted, print};
 use crate::sandbox::Sandbox;
+use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result, bail, ensure};
-use reqwest::{Client, Method};
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+use tenant::{Connector, Reader};
 use tokio::time::Instant;
 
 #[derive(clap::Args)]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// Leave the connectors, the simulated tenant and the folder to play with, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+}
 
-/// The connector that the story is about. Also an example for users.
-const CONFIGURATION: &str = include_str!("../../examples/md-eco/main.tf");
-const PROFILE: &str = "md-eco-m365-defender";
-/// What an attacker plants, and what somebody revokes by mistake.
+/// The configuration of the story. Also an example for users.
+const CONFIGURATION: &str = include_str!("../../examples/five-connectors/main.tf");
+/// The connectors that the configuration makes applications for.
+const PROFILES: [&str; 5] = [
+    "securends-office365",
+    "md-eco-m365-defender",
+    "md-eco-m365-defender-remediation",
+    "threatdefence-ms365",
+    "threatdefence-graph",
+];
+/// Whose grants are tampered with, and whose plan is shown.
+const VICTIM: &str = "md-eco-m365-defender";
+/// What an attacker grants, and what somebody revokes by mistake.
 const PLANTED: &str = "microsoft_graph/application/Mail.Read";
 const REVOKED: &str = "windows_defender_atp/application/Machine.Read.All";
+/// Whose sign-ins an attacker would have, and where.
+const LURED: &str = "securends-office365";
+const PLANTED_URI: &str = "https://securends.example.attacker.test/callback";
 
-pub(super) async fn run(_: Arguments) -> Result<()> {
+const STEPS: usize = 8;
+/// What an interrupted CLI is given to end by itself.
+const GRACE: Duration = Duration::from_secs(20);
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+const CHANGED: Style = AnsiColor::Yellow.on_default();
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+pub(super) async fn run(arguments: Arguments) -> Result<()> {
+    let stop = interrupted().context("cannot listen for interrupts")?;
+    tokio::pin!(stop);
     let cli = find()?.into_iter().next().context("no CLI was found")?;
     let sandbox =
         Sandbox::start(([127, 0, 0, 1], 0).into()).await.context("the simulated tenant could not be started")?;
-    let folder = tempfile::tempdir().context("no temporary folder could be made")?;
+    let folder =
+        tempfile::Builder::new().prefix("m365-demo-").tempdir().context("no temporary folder could be made")?;
     let base = sandbox.connection().graph.trim_end_matches("/graph").to_owned();
     let provider = std::env::current_exe().context("this program does not know where it is")?;
-    let workspace = Workspace::new(&cli, folder.path(), &provider, &base)?;
+    let workspace = Workspace::new(&cli, folder.path(), &provider, &base)?.by_itself();
     let reader = Reader::new(&sandbox)?;
-    print(&format!("{}, simulated tenant at {base}", workspace.version().await?));
+    let mut told = Box::pin(story(&workspace, &reader, &base, arguments.keep));
     tokio::select! {
-        told = story(&workspace, &reader) => told,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.context("cannot listen for interrupts")?;
+        told = &mut told => told?,
+        () = &mut stop => {
+            // The CLI ends its providers when it is asked to end; killed, it would leave them behind.
+            workspace.interrupt().await;
+            tokio::time::timeout(GRACE, &mut told).await.ok();
+            workspace.kill().await;
             bail!("interrupted; the simulated tenant and its folder are gone")
         }
     }
+    drop(told);
+    if arguments.keep {
+        how_to_play_on(&cli, folder.path(), &base, &sandbox.connection().control, &sandbox.connection().tenant_id);
+        stop.await;
+        print("\nThe simulated tenant and its folder are gone.");
+    }
+    Ok(())
 }
 
-async fn story(workspace: &Workspace, reader: &Reader) -> Result<()> {
-    workspace.write(CONFIGURATION)?;
-    let clock = Steps { started: Instant::now() };
-
-    clock.step("Plan: what the vendor will be allowed, before anything happens");
-    let (code, plan, _) = workspace.plan(&[]).await?;
-    ensure!(code == 2, "the first plan should propose to create the connector");
-    let promised = permissions(&plan, "after")?;
-    promised.iter().for_each(|key| print(&format!("    + {key}")));
-
-    clock.step("Apply");
-    workspace.apply(&["plan.out"]).await?;
-    let documented = documented()?;
-    ensure!(promised == documented, "the plan does not show what the document lists");
-    reader.check(&documented).await?;
-
-    clock.step("Plan again: nothing to do");
-    ensure!(workspace.plan(&[]).await?.0 == 0, "the second plan is not empty");
-    print("    No changes.");
-
-    clock.step("Behind the provider's back: one grant is revoked, another one planted");
-    reader.tamper().await?;
-    print(&format!("    revoked  {REVOKED}\n    planted  {PLANTED}"));
-
-    clock.step("Plan: drift in both directions");
-    let (code, plan, _) = workspace.plan(&[]).await?;
-    ensure!(code == 2, "the drift is not seen");
-    let (before, after) = (permissions(&plan, "before")?, permissions(&plan, "after")?);
-    after.difference(&before).for_each(|key| print(&format!("    + {key}   (missing, will be granted)")));
-    before.difference(&after).for_each(|key| print(&format!("    - {key}   (nobody declared it, will be revoked)")));
-    ensure!(
-        after.difference(&before).eq([REVOKED]) && before.difference(&after).eq([PLANTED]),
-        "the plan shows something else than what was changed"
-    );
-
-    clock.step("Apply: repaired");
-    workspace.apply(&["plan.out"]).await?;
-    reader.check(&documented).await?;
-    ensure!(workspace.plan(&[]).await?.0 == 0, "the plan after the repair is not empty");
-
-    clock.step("Destroy");
-    workspace.apply(&["-destroy"]).await?;
-    ensure!(reader.applications().await?.is_empty(), "an application is left");
-    print("    Nothing is left but the deleted application, which can be restored for 30 days.");
+async fn story(workspace: &Workspace, reader: &Reader, base: &str, keep: bool) -> Result<()> {
     print(&format!(
-        "\nDone in {:.1} s. The configuration is examples/md-eco/main.tf.",
-        clock.started.elapsed().as_secs_f32()
+        "{BOLD}Five vendors' connectors in one tenant{BOLD:#}\n{DIM}{} · simulated tenant at {base} · examples/five-connectors/main.tf{DIM:#}",
+        workspace.version().await?
+    ));
+    let mut steps = Steps::start();
+
+    steps.next("A vendor's portal makes an application of its own, as some do");
+    let defense_com = reader.add_foreign_application().await?;
+    workspace.write(CONFIGURATION)?;
+    workspace.write_variables(&format!("defense_com_client_id = \"{}\"\n", defense_com.client_id))?;
+    print("    Defense.com, with 1 permission; its client id goes into the configuration");
+    let connectors = documented(&defense_com)?;
+
+    steps.next("Plan: what each vendor will be allowed, before anything happens");
+    let (code, plan, text) = workspace.plan(&[]).await?;
+    ensure!(code == 2, "the first plan should propose to create the connectors");
+    check_promises(&plan, &connectors)?;
+    print(&excerpt(&text, &format!("m365_admin_consent.this[\"{VICTIM}\"]"), "permissions"));
+    print(&format!("    {DIM}… the same for the others …{DIM:#}\n    {}", summary(&text)));
+
+    steps.next("Apply, and look at the tenant");
+    workspace.apply(&["plan.out"]).await?;
+    reader.show(&connectors, Expect::Right).await?;
+
+    steps.next("Plan again");
+    ensure!(workspace.plan(&[]).await?.0 == 0, "the second plan is not empty");
+    print(&format!("    {GOOD}No changes.{GOOD:#}"));
+
+    steps.next("Three weeks later: an attacker was here, and somebody revoked too much");
+    reader.three_weeks_later().await?;
+    reader.tamper(&connectors).await?;
+    reader.show(&connectors, Expect::Wrong).await?;
+
+    steps.next("Plan: drift in both directions, by name");
+    let (code, plan, text) = workspace.plan(&[]).await?;
+    ensure!(code == 2, "the drift is not seen");
+    let (consent, app) =
+        (format!("m365_admin_consent.this[\"{VICTIM}\"]"), format!("m365_connector_app.this[\"{LURED}\"]"));
+    ensure!(
+        changed(&plan) == BTreeSet::from([consent.clone(), app.clone()]),
+        "the plan shows something else: {:?}",
+        changed(&plan)
+    );
+    print(&excerpt(&text, &consent, "permissions"));
+    print(&excerpt(&text, &app, "web_redirect_uris"));
+    print(&format!("    {}", summary(&text)));
+
+    steps.next("Apply: repaired");
+    workspace.apply(&["plan.out"]).await?;
+    reader.show(&connectors, Expect::Right).await?;
+    ensure!(workspace.plan(&[]).await?.0 == 0, "the plan after the repair is not empty");
+    print(&format!("    {GOOD}No changes{GOOD:#} in the plan after that."));
+
+    if keep {
+        return Ok(());
+    }
+    steps.next("Destroy: what is ours goes, what the vendor made stays");
+    workspace.apply(&["-destroy"]).await?;
+    ensure!(reader.own_applications(&connectors).await? == 0, "an application is left");
+    reader.show(&[defense_com], Expect::Right).await?;
+    steps.end();
+    print(&format!(
+        "\n{BOLD}Done in {:.1} s.{BOLD:#} `demo --keep` leaves it all to play with.",
+        steps.started.elapsed().as_secs_f32()
     ));
     Ok(())
 }
 
+/// Numbered steps, each with the time that it took.
 struct Steps {
     started: Instant,
+    step: Option<Instant>,
+    number: usize,
 }
 
 impl Steps {
-    fn step(&self, title: &str) {
-        print(&format!("\n[{:>4.1} s] {title}", self.started.elapsed().as_secs_f32()));
-    }
-}
-
-/// The consent's permission keys in a plan.
-fn permissions(plan: &Value, side: &str) -> Result<BTreeSet<String>> {
-    let changes = plan["resource_changes"].as_array().context("the plan has no changes")?;
-    let consent = changes.iter().find(|one| one["type"] == "m365_admin_consent").context("the plan has no consent")?;
-    let keys = consent["change"][side]["permissions"].as_array().context("the plan does not know the permissions")?;
-    Ok(keys.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-}
-
-/// What the vendor's document lists.
-fn documented() -> Result<BTreeSet<String>> {
-    let keys = Catalog::built_in().profile(PROFILE)?.permissions(&BTreeSet::new(), false)?;
-    Ok(keys.iter().map(ToString::to_string).collect())
-}
-
-/// Reads the tenant with plain HTTP, and changes it as an administrator would.
-struct Reader {
-    http: Client,
-    base: String,
-}
-
-impl Reader {
-    fn new(sandbox: &Sandbox) -> Result<Self> {
-        let connection = sandbox.connection();
-        let http = Client::builder().no_proxy().tls_certs_only([]).build()?;
-        Ok(Self { http, base: format!("{}/tenants/{}/v1.0", connection.control, connection.tenant_id) })
+    fn start() -> Self {
+        Self { started: Instant::now(), step: None, number: 0 }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(body) = body {
-            request = request.json(&body);
+    fn next(&mut self, title: &str) {
+        self.end();
+        self.number += 1;
+        self.step = Some(Instant::now());
+        print(&format!("\n{BOLD}{}/{STEPS}  {title}{BOLD:#}", self.number));
+    }
+
+    fn end(&self) {
+        if let Some(step) = self.step {
+            print(&format!("    {DIM}{:.1} s{DIM:#}", step.elapsed().as_secs_f32()));
         }
-        let answer = request.send().await?.error_for_status().with_context(|| path.to_owned())?;
-        let bytes = answer.bytes().await?;
-        Ok(if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? })
     }
+}
 
-    async fn list(&self, path: &str) -> Result<Vec<Value>> {
-        let body = self.send(Method::GET, path, None).await?;
-        body["value"].as_array().cloned().with_context(|| format!("{path} is no collection"))
-    }
+/// How a look at the tenant is expected to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    Right,
+    Wrong,
+}
 
-    /// Applications that the story made.
-    async fn applications(&self) -> Result<Vec<Value>> {
-        self.list("/applications?$filter=uniqueName%20eq%20'md-eco-m365-defender'").await
-    }
+/// The connectors with what their documents list.
+fn documented(defense_com: &Connector) -> Result<Vec<Connector>> {
+    let mut all = PROFILES.iter().map(|profile| Connector::of_profile(profile)).collect::<Result<Vec<_>>>()?;
+    all.push(defense_com.with_profile("defense-com-users")?);
+    Ok(all)
+}
 
-    /// Object id of an API's or an application's principal.
-    async fn principal(&self, app_id: &str) -> Result<String> {
-        let found = self.list(&format!("/servicePrincipals?$filter=appId%20eq%20'{app_id}'")).await?;
-        let id = found.first().and_then(|one| one["id"].as_str());
-        id.map(str::to_owned).with_context(|| format!("there is no service principal of {app_id}"))
-    }
-
-    async fn connector(&self) -> Result<(Value, String)> {
-        let apps = self.applications().await?;
-        let [app] = apps.as_slice() else { bail!("there are {} connector applications instead of one", apps.len()) };
-        let principal = self.principal(app["appId"].as_str().unwrap_or_default()).await?;
-        Ok((app.clone(), principal))
-    }
-
-    /// Prints a check mark or a cross for each documented permission; anything missing or beyond is an error.
-    async fn check(&self, documented: &BTreeSet<String>) -> Result<()> {
-        let (app, principal) = self.connector().await?;
-        let mut requested = BTreeSet::new();
-        for api in app["requiredResourceAccess"].as_array().into_iter().flatten() {
-            let ids = api["resourceAccess"].as_array().into_iter().flatten().filter_map(|one| one["id"].as_str());
-            requested.extend(ids.filter_map(|id| name(api["resourceAppId"].as_str()?, id)));
-        }
-        let mut apis = BTreeMap::new();
-        for api in documented.iter().filter_map(|key| api_of(key)) {
-            apis.insert(self.principal(&api.app_id).await?, api.app_id.clone());
-        }
-        let assignments = self.list(&format!("/servicePrincipals/{principal}/appRoleAssignments")).await?;
-        let granted: BTreeSet<String> = assignments
+/// The plan has to name exactly what the documents list.
+fn check_promises(plan: &Value, connectors: &[Connector]) -> Result<()> {
+    for connector in connectors.iter().filter(|one| PROFILES.contains(&one.name.as_str())) {
+        let address = format!("m365_admin_consent.this[\"{}\"]", connector.name);
+        let changes = plan["resource_changes"].as_array().context("the plan has no changes")?;
+        let consent = changes
             .iter()
-            .filter_map(|one| name(apis.get(one["resourceId"].as_str()?)?, one["appRoleId"].as_str()?))
-            .collect();
-        print("    requested  granted");
-        let mark = |there: bool| if there { '✓' } else { '✗' };
-        for key in documented.union(&granted) {
-            print(&format!(
-                "        {}         {}     {key}",
-                mark(requested.contains(key)),
-                mark(granted.contains(key))
-            ));
-        }
-        ensure!(&requested == documented, "the application does not ask for exactly what is documented");
+            .find(|one| one["address"] == *address)
+            .with_context(|| format!("{address} is not planned"))?;
+        let keys =
+            consent["change"]["after"]["permissions"].as_array().context("the plan does not know the permissions")?;
+        let promised: BTreeSet<&str> = keys.iter().filter_map(Value::as_str).collect();
         ensure!(
-            &granted == documented && assignments.len() == documented.len(),
-            "the tenant has not granted exactly what is documented"
+            promised == connector.documented.iter().map(String::as_str).collect(),
+            "the plan of {} does not show what its document lists",
+            connector.name
         );
-        Ok(())
     }
-
-    async fn tamper(&self) -> Result<()> {
-        let (_, principal) = self.connector().await?;
-        let (_, role) = resource_and_role(REVOKED)?;
-        let path = format!("/servicePrincipals/{principal}/appRoleAssignments");
-        let all = self.list(&path).await?;
-        let revoked = all
-            .iter()
-            .find(|one| one["appRoleId"] == role)
-            .and_then(|one| one["id"].as_str())
-            .context("the grant to revoke is not there")?;
-        self.send(Method::DELETE, &format!("{path}/{revoked}"), None).await?;
-        let (api, role) = resource_and_role(PLANTED)?;
-        let resource = self.principal(&api).await?;
-        self.send(
-            Method::POST,
-            &path,
-            Some(json!({ "principalId": principal, "resourceId": resource, "appRoleId": role })),
-        )
-        .await
-        .map(|_| ())
-    }
+    Ok(())
 }
 
-fn api_of(key: &str) -> Option<&'static Api> {
-    Catalog::built_in().api(&key.parse::<PermissionKey>().ok()?.api)
+/// Addresses of what a plan changes.
+fn changed(plan: &Value) -> BTreeSet<String> {
+    let changes = plan["resource_changes"].as_array().into_iter().flatten();
+    changes
+        .filter(|one| one["change"]["actions"] != serde_json::json!(["no-op"]))
+        .filter_map(|one| one["address"].as_str().map(str::to_owned))
+        .collect()
 }
 
-fn name(app_id: &str, role: &str) -> Option<String> {
-    let api = Catalog::built_in().api(app_id)?;
-    Some(api.key_of(api.by_id(Kind::Application, role)?).to_string())
+/// What the CLI's plan says of one attribute of a resource, as it stands there but for the colours.
+fn excerpt(text: &str, address: &str, attribute: &str) -> String {
+    let heading = format!("  # {address} will be ");
+    let block: Vec<&str> = text
+        .lines()
+        .skip_while(|line| !line.starts_with(&heading))
+        .take_while(|line| !line.starts_with("    }"))
+        .collect();
+    let names = |line: &&&str| {
+        let words: Vec<_> = line.split_whitespace().take(3).collect();
+        matches!(words.as_slice(), ["+" | "-" | "~", name, "="] if *name == attribute)
+    };
+    let start = block.iter().position(|line| names(&line)).unwrap_or(block.len());
+    let end =
+        block.iter().skip(start).position(|line| line.trim_start() == "]").map_or(block.len(), |end| start + end + 1);
+    let shown = block.iter().take(2).chain(block.get(start..end).unwrap_or_default());
+    shown.map(|line| format!("  {}", coloured(line))).collect::<Vec<_>>().join("\n")
 }
 
-/// The API's client id and the role's id of a permission key.
-fn resource_and_role(key: &str) -> Result<(String, String)> {
-    let parsed: PermissionKey = key.parse()?;
-    let api = api_of(key).context("the API is not in the catalogue")?;
-    Ok((api.app_id.clone(), api.find(parsed.kind, &parsed.value)?.id.clone()))
+fn coloured(line: &str) -> String {
+    let style = match line.trim_start().chars().next() {
+        Some('+') => GOOD,
+        Some('-') => BAD,
+        Some('~') => CHANGED,
+        _ => DIM,
+    };
+    format!("{style}{line}{style:#}")
+}
+
+/// The CLI's own count.
+fn summary(text: &str) -> &str {
+    text.lines().find(|line| line.starts_with("Plan: ")).unwrap_or_default()
+}
+
+fn how_to_play_on(cli: &Path, folder: &Path, base: &str, control: &str, tenant: &str) {
+    print(&format!(
+        "\n{BOLD}The tenant and the folder are yours until Ctrl-C.{BOLD:#} In another terminal:\n
+    cd '{folder}'
+    export TF_CLI_CONFIG_FILE='{folder}/cli.tfrc' M365_SANDBOX_URL={base}
+    '{cli}' plan
+
+What an administrator sees, and may change by hand, with `curl` and no sign-in:\n
+    curl {control}/tenants/{tenant}/v1.0/applications",
+        folder = folder.display(),
+        cli = cli.display(),
+    ));
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::process::Command;
 
 /// Variable with the CLIs to use: names or paths, separated as in `PATH`.
@@ -49,6 +50,16 @@ pub struct Workspace {
     folder: PathBuf,
     sandbox: String,
     environment: Vec<(String, String)>,
+    by_itself: bool,
+    running: Mutex<Running>,
+}
+
+/// The CLI that is running just now.
+#[derive(Default)]
+struct Running {
+    process: Option<u32>,
+    /// None may be started any more.
+    stopped: bool,
 }
 
 /// What a run of the CLI gave.
@@ -84,7 +95,15 @@ impl Workspace {
             folder: folder.to_owned(),
             sandbox: sandbox.to_owned(),
             environment: Vec::new(),
+            by_itself: false,
+            running: Mutex::default(),
         })
+    }
+
+    /// Keeps what a terminal sends from the CLI: whoever runs it decides how it is interrupted.
+    #[must_use]
+    pub fn by_itself(self) -> Self {
+        Self { by_itself: true, ..self }
     }
 
     /// Replaces the variables that the CLI sees beside those of this process.
@@ -105,6 +124,11 @@ impl Workspace {
     /// Replaces the configuration.
     pub fn write(&self, configuration: &str) -> Result<()> {
         std::fs::write(self.folder.join("main.tf"), configuration).context("the configuration cannot be written")
+    }
+
+    /// Sets the configuration's variables.
+    pub fn write_variables(&self, text: &str) -> Result<()> {
+        std::fs::write(self.folder.join("terraform.tfvars"), text).context("the variables cannot be written")
     }
 
     /// The CLI, ready to be run here; dropping what is spawned from it ends it.
@@ -128,15 +152,55 @@ impl Workspace {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        #[cfg(unix)]
+        if self.by_itself {
+            command.process_group(0);
+        }
         command
     }
 
     /// Runs the CLI and waits for its end.
     pub async fn run(&self, arguments: &[&str]) -> Result<Outcome> {
-        let done =
-            self.command(arguments).output().await.with_context(|| format!("{} cannot be run", self.cli.display()))?;
+        let cannot = || format!("{} cannot be run", self.cli.display());
+        let child = {
+            let mut running = self.running();
+            if running.stopped {
+                bail!("interrupted");
+            }
+            let mut command = self.command(arguments);
+            let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().with_context(cannot)?;
+            running.process = child.id();
+            child
+        };
+        let done = child.wait_with_output().await.with_context(cannot);
+        self.running().process = None;
+        let done = done?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Outcome { code: done.status.code().unwrap_or(-1), output: text(&done.stdout) + &text(&done.stderr) })
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the CLI that is running to end, and starts none any more.
+    pub async fn interrupt(&self) {
+        let process = {
+            let mut running = self.running();
+            running.stopped = true;
+            running.process
+        };
+        if let Some(process) = process {
+            signal("-INT", &process.to_string()).await;
+        }
+    }
+
+    /// Ends the CLI that is still running, with all that it started. Needs [`Workspace::by_itself`].
+    pub async fn kill(&self) {
+        let process = self.running().process.filter(|_| self.by_itself);
+        if let Some(process) = process {
+            signal("-KILL", &format!("-{process}")).await;
+        }
     }
 
     /// Plans into a file and gives the exit code of `-detailed-exitcode` with the plan as JSON.
@@ -163,6 +227,11 @@ impl Workspace {
     pub async fn version(&self) -> Result<String> {
         Ok(self.run(&["version"]).await?.expect(0)?.lines().next().unwrap_or_default().to_owned())
     }
+}
+
+/// Signals without `unsafe`: the system's own command sends them. One that does not arrive finds its process gone.
+async fn signal(name: &str, process: &str) {
+    Command::new("kill").args([name, "--", process]).stderr(Stdio::null()).status().await.ok();
 }
 
 #[cfg(test)]

@@ -67,8 +67,8 @@ struct Shared {
     offset: AtomicI64,
     /// Whether anything but a read was sent.
     written: AtomicBool,
-    /// Object and client ids of what was made here, and when.
-    made: Mutex<HashMap<String, Instant>>,
+    /// When something was made here, and its object and client ids.
+    made: Mutex<Vec<(Instant, Vec<String>)>>,
     snapshot: Snapshot,
     seen_keys: Mutex<HashMap<String, BTreeSet<String>>>,
 }
@@ -237,19 +237,27 @@ impl Graph {
     /// Remembers what was made or come upon just now, by all of its ids: for a while a 404 on it is no news that it is gone.
     pub fn remember(&self, ids: &[&str]) {
         let mut made = self.shared.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.retain(|_, at| at.elapsed() < FRESH);
-        made.extend(ids.iter().map(|id| ((*id).to_owned(), Instant::now())));
+        made.retain(|(at, _)| at.elapsed() < FRESH);
+        made.push((Instant::now(), ids.iter().map(|id| (*id).to_owned()).collect()));
+    }
+
+    /// Forgets what is about to be deleted, with what shares an id with it: an application's principal goes with it.
+    fn forget(&self, path: &str) {
+        let mut made = self.shared.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = |(_, ids): &&(Instant, Vec<String>)| ids.iter().any(|id| path.ends_with(id.as_str()));
+        let gone: Vec<String> = made.iter().filter(named).flat_map(|(_, ids)| ids.clone()).collect();
+        made.retain(|(_, ids)| !ids.iter().any(|id| gone.contains(id)));
     }
 
     /// Whether a path names an object that was made here a moment ago and not deleted since.
     fn names_fresh_object(&self, path: &str) -> bool {
         let made = self.shared.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.iter().any(|(id, at)| at.elapsed() < FRESH && path.contains(id.as_str()))
+        made.iter().any(|(at, ids)| at.elapsed() < FRESH && ids.iter().any(|id| path.contains(id.as_str())))
     }
 
     /// Gone already is gone.
     pub(super) async fn delete(&self, path: &str) -> Result<(), GraphError> {
-        self.shared.made.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| !path.contains(id.as_str()));
+        self.forget(path);
         match self.send(Method::DELETE, path, None, Retry::Safe).await {
             Err(error) if error.is_not_found() => Ok(()),
             other => other.map(|_| ()),
@@ -723,6 +731,25 @@ mod tests {
             });
             let error = graph.list::<serde_json::Value>("/x").await.unwrap_err();
             assert!(error.to_string().contains("time limit") && error.to_string().contains("429"), "{error}");
+        }
+
+        #[tokio::test]
+        async fn what_was_made_here_is_fresh_until_it_is_deleted_and_its_principal_with_it() {
+            let (graph, _) = start(&[]).await;
+            graph.remember(&["app-object", "client"]);
+            graph.remember(&["principal-object", "client"]);
+            assert!(graph.names_fresh_object("/applications/app-object?$select=id"));
+            assert!(graph.names_fresh_object("/servicePrincipals(appId='client')"));
+            graph.delete("/servicePrincipals/principal-object/appRoleAssignments/one").await.unwrap();
+            assert!(graph.names_fresh_object("/servicePrincipals/principal-object"));
+            graph.delete("/applications/app-object").await.unwrap();
+            for path in [
+                "/applications/app-object",
+                "/servicePrincipals/principal-object",
+                "/servicePrincipals(appId='client')",
+            ] {
+                assert!(!graph.names_fresh_object(path), "{path}");
+            }
         }
 
         #[tokio::test]

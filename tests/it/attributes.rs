@@ -116,6 +116,8 @@ async fn prove(workspace: &Workspace, tenant: &Tenant, case: &Case) {
         assert_eq!(found, *stored, "{attribute} = {value}");
         assert_no_change(workspace).await;
     }
+    // Then a switch that is back where it was is no sign of a replica that lags.
+    tenant.later().await;
     let (tampered, seen) = &case.tampered;
     let now = object(tenant, case.on).await;
     let collection = if case.on == On::Application { "applications" } else { "servicePrincipals" };

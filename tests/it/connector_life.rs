@@ -234,6 +234,8 @@ async fn what_was_changed_on_the_application_shows_and_is_repaired() {
         workspace.apply(&[]).await.unwrap();
         let app = tenant.applications().await.remove(0);
         let path = format!("/applications/{}", app["id"].as_str().unwrap());
+        // An application that asks for nothing is what a replica would show that lags.
+        tenant.later().await;
         let planted = json!({ "displayName": "Renamed", "web": { "redirectUris": ["https://attacker.example/"] }, "requiredResourceAccess": [] });
         tenant.admin(Method::PATCH, &path, Some(planted)).await;
         let disabled = format!("/servicePrincipals/{}", principal(&tenant).await);

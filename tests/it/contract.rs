@@ -156,6 +156,7 @@ async fn every_attribute_of_an_application_can_be_set_changed_and_cleared() {
     );
     assert_eq!(app["tags"], json!(["terraform-provider-m365"]), "the creation marker goes with a later write");
     provider.delete(APP, &changed).await;
+    tenant.later().await;
     assert!(provider.read(APP, &changed).await.state.is_null());
 }
 

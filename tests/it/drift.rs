@@ -50,6 +50,8 @@ impl<'a> Connector<'a> {
         workspace.apply(&[]).await.unwrap();
         let app = tenant.applications().await.remove(0);
         let principal = tenant.principal_of(app["appId"].as_str().unwrap()).await.unwrap();
+        // What is taken away from here on is no sign of a replica that lags.
+        tenant.later().await;
         Self { workspace, tenant, app, principal: principal["id"].as_str().unwrap().to_owned() }
     }
 
@@ -81,6 +83,7 @@ impl<'a> Connector<'a> {
         assert_eq!(self.tenant.applications().await.len(), 1);
         assert_eq!(self.tenant.granted(&self.principal).await.len(), 2);
         assert_eq!(self.scopes().await.len(), 5);
+        self.tenant.later().await;
     }
 
     async fn scopes(&self) -> BTreeSet<String> {

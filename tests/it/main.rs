@@ -13,6 +13,7 @@ mod connector_token;
 mod contract;
 mod credentials_exclusive;
 mod data_sources;
+mod demo;
 mod documentation;
 mod drift;
 mod elsewhere;

@@ -2,7 +2,7 @@
 
 use crate::kill_and_resume::{BORN, GONE, GROWN};
 use crate::tenant::{Tenant, list};
-use crate::workspace::{BLOCK, assert_no_change, change, every_cli};
+use crate::workspace::{BLOCK, HEAD, assert_no_change, change, every_cli};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -123,6 +123,54 @@ async fn without_lag_a_plan_right_after_an_apply_reads_no_more_than_one_much_lat
             tenant.later().await;
         }
         assert_eq!(counts[0], counts[1], "{counts:?}");
+    })
+    .await;
+}
+
+/// Credentials of every kind on a connector, with names that end in `name`.
+fn credentials(name: &str) -> String {
+    format!(
+        r#"{HEAD}{BLOCK}
+resource "m365_connector_app" "this" {{
+  display_name = "Connector"
+}}
+resource "m365_connector_secret" "this" {{
+  application_id = m365_connector_app.this.id
+  display_name   = "secret {name}"
+}}
+resource "m365_connector_certificate" "this" {{
+  application_id = m365_connector_app.this.id
+  certificate    = file("a.pem")
+  display_name   = "certificate {name}"
+}}
+resource "m365_connector_federated_credential" "this" {{
+  application_id = m365_connector_app.this.id
+  name           = "pipeline"
+  issuer         = "https://token.actions.githubusercontent.com"
+  subject        = "repo:octo/app:environment:{name}"
+}}
+"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_are_made_and_changed_while_every_other_read_is_stale() {
+    every_cli(async |workspace, tenant| {
+        std::fs::write(workspace.folder().join("a.pem"), crate::pem::certificate("collector").certificate).unwrap();
+        lag(&tenant, json!({ "seconds": 4 })).await;
+        for name in ["one", "two"] {
+            workspace.write(&credentials(name)).unwrap();
+            workspace.apply(&[]).await.unwrap_or_else(|why| panic!("{name}: {why:#}"));
+            assert_no_change(&workspace).await;
+        }
+        let app = tenant.applications().await.remove(0);
+        assert_eq!(app["keyCredentials"].as_array().unwrap().len(), 1);
+        // The one before a rotation is kept until the next.
+        assert_eq!(app["passwordCredentials"].as_array().unwrap().len(), 2);
+        let path = format!("/applications/{}/federatedIdentityCredentials", app["id"].as_str().unwrap());
+        let federated = list(&tenant.admin(Method::GET, &path, None).await);
+        assert_eq!(federated.len(), 1);
+        assert_eq!(federated[0]["subject"], "repo:octo/app:environment:two");
     })
     .await;
 }
