@@ -117,6 +117,7 @@ impl Resource for ConnectorFederatedCredential {
         if state.value.description.is_unknown() {
             state.value.description = made.description.filter(|text| !text.is_empty()).into();
         }
+        state.private.writes.wrote(&graph, &[Seen::Nowhere.view()], &[state.value.view()?]);
         cx.run()?.take(name_target(&tenant, &app, &made.name), [made.id]);
         Ok(())
     }
