@@ -332,6 +332,7 @@ resource "m365_admin_consent" "x" {{
     let app = named(tenant, profile).await;
     assert_eq!((&requested(&app), &granted(tenant, &app).await), (expected, expected), "{profile}");
 
+    tenant.later().await;
     let principal =
         tenant.principal_of(app["appId"].as_str().unwrap()).await.unwrap()["id"].as_str().unwrap().to_owned();
     let held =
