@@ -18,8 +18,15 @@ fn object(schema: &Schema, config: &Dynamic, at: &Path, found: &mut Vec<Diagnost
     }
     for (name, attribute) in &schema.attributes {
         let (value, at) = (config.attribute(name), at.then(Step::Attribute(name.clone())));
+        let before = found.len();
         for rule in &attribute.checks {
             apply(rule, &value, &at, found);
+        }
+        // What the attribute is for says more than a pattern does.
+        for finding in found.iter_mut().skip(before) {
+            let meant =
+                attribute.description.split_once(". ").map_or(attribute.description.as_str(), |(first, _)| first);
+            *finding = finding.clone().help(format!("{}.", meant.trim_end_matches('.')));
         }
         nulls(&value, matches!(attribute.shape, Shape::Object(_)), &at, found);
         match (&attribute.shape, &value) {

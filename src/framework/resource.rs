@@ -188,6 +188,11 @@ impl<S> Context<S> {
         }
     }
 
+    /// Whether a configured value is unknown as a whole. Only while planning and applying.
+    pub fn is_wholly_unknown(&self, attribute: &str) -> bool {
+        self.config.attribute(attribute).is_unknown()
+    }
+
     /// Whether this create was planned a moment ago as a change of the object that it replaces. Only while planning.
     pub fn is_second_plan(&self) -> bool {
         self.second_plan

@@ -26,7 +26,7 @@ pub struct ConnectorCredentialsExclusive {
     #[schemars(transform = forces_replacement, transform = guid)]
     pub application_id: Value<String>,
     /// Ids of the secrets and certificates that may exist, such as `key_ids` of an `m365_connector_secret` and `key_id` of an
-    /// `m365_connector_certificate`. None by default. After a refresh: those that exist.
+    /// `m365_connector_certificate`; `setunion` combines them. None by default. After a refresh: those that exist.
     #[serde(default = "none")]
     #[schemars(transform = guid)]
     pub key_ids: Value<BTreeSet<String>>,
@@ -501,12 +501,28 @@ impl State {
             .filter(|name| !kept_names.contains(*name) && !self.private.absent_names.contains(*name))
             .map(|name| federated_line(name));
         let going: Vec<_> = keys.chain(names).collect();
-        if !going.is_empty() {
-            cx.warn(Diagnostic::warning("Credentials will be removed").at("key_ids").help(format!(
-                "These are on the application or its service principal and are not declared. Who uses one of them can no longer sign in:\n{}",
-                going.join("\n")
-            )));
+        if going.is_empty() {
+            return;
         }
+        // Nothing of such a value shows which of these it declares.
+        let open = ["key_ids", "federated_credential_names"].into_iter().find(|name| cx.is_wholly_unknown(name));
+        let (summary, why) = match open {
+            Some(name) => (
+                "Credentials may be removed",
+                format!(
+                    "`{name}` is not known yet: the apply removes what it will not declare of these. `setunion` keeps what is known of its parts."
+                ),
+            ),
+            None => (
+                "Credentials will be removed",
+                "These are on the application or its service principal and are not declared.".to_owned(),
+            ),
+        };
+        cx.warn(
+            Diagnostic::warning(summary)
+                .at(open.unwrap_or("key_ids"))
+                .help(format!("{why} Who uses one of them can no longer sign in:\n{}", going.join("\n"))),
+        );
     }
 }
 
