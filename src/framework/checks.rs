@@ -217,6 +217,6 @@ mod tests {
         for bad in ["1.5", "-1", "4294967296", "1e400", "inf"] {
             assert_eq!(found(bad)[0].path, Some("count".into()), "{bad}");
         }
-        assert_eq!(found("1.5")[0].detail, "It is a whole number from 0 to 4294967295.");
+        assert_eq!(found("1.5")[0].detail, "It is a whole number from 0 to 4294967295.\n\nHow many.");
     }
 }
