@@ -365,3 +365,54 @@ async fn a_secret_is_rotated_and_kept_by_what_its_plan_said() {
     provider.delete(SECRET, &made).await;
     assert_eq!(tenant.applications().await[0]["passwordCredentials"], json!([]));
 }
+
+/// Holds the answer of the next such write, lets somebody else who had read before it write `body` to `path`, and lets it go on.
+async fn overtaken(tenant: &Tenant, written: &str, path: &str, body: Value) {
+    let hold =
+        json!({ "methods": ["PATCH"], "path": written, "times": 1, "action": { "hold": { "after_commit": true } } });
+    let rule = tenant.fault(hold).await;
+    tenant.until_held(rule).await;
+    tenant.admin(reqwest::Method::PATCH, path, Some(body)).await;
+    tenant.control(reqwest::Method::DELETE, "faults", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_undoes_is_merged_once_more() {
+    const AUDIT_LOG: &str = "b0afded3-3588-46d8-8b3d-9842eff778da";
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let app = provider.apply(APP, &Object::default(), &json!({ "display_name": "x" })).await.ok().unwrap();
+    let (id, principal) = (text(&app, "id"), text(&app, "service_principal_id"));
+
+    let apis = json!({ "microsoft_graph": { "application": ["User.Read.All"] } });
+    let set = json!({ "application_id": id, "apis": apis, "exclusive": false });
+    let graph = "00000003-0000-0000-c000-000000000000";
+    let others = json!({ "requiredResourceAccess": [{ "resourceAppId": graph, "resourceAccess": [{ "id": AUDIT_LOG, "type": "Role" }] }] });
+    let path = format!("/applications/{id}");
+    let none = Object::default();
+    let (made, ()) = futures_util::future::join(
+        provider.apply(SET, &none, &set),
+        overtaken(&tenant, "/graph/v1.0/applications/*", &path, others),
+    )
+    .await;
+    assert!(made.is_ok());
+    let asked = tenant.applications().await.remove(0)["requiredResourceAccess"][0]["resourceAccess"].clone();
+    assert_eq!(asked.as_array().unwrap().len(), 2, "{asked}");
+
+    tenant.grant_scope(&principal, "User.Read").await;
+    let grant = tenant.admin(reqwest::Method::GET, "/oauth2PermissionGrants", None).await["value"][0].clone();
+    let path = format!("/oauth2PermissionGrants/{}", grant["id"].as_str().unwrap());
+    let keys = ["microsoft_graph/delegated/Mail.Read"];
+    let consent = json!({ "service_principal_id": principal, "permissions": keys, "exclusive": false });
+    let others = json!({ "scope": "User.Read Group.Read.All" });
+    let (made, ()) = futures_util::future::join(
+        provider.apply(CONSENT, &none, &consent),
+        overtaken(&tenant, "/graph/v1.0/oauth2PermissionGrants/*", &path, others),
+    )
+    .await;
+    assert!(made.is_ok());
+    let grant = tenant.admin(reqwest::Method::GET, &path, None).await;
+    let mut scopes: Vec<_> = grant["scope"].as_str().unwrap().split(' ').collect();
+    scopes.sort_unstable();
+    assert_eq!(scopes, ["Group.Read.All", "Mail.Read", "User.Read"]);
+}
