@@ -309,6 +309,46 @@ async fn twenty_in_parallel_all_exist_though_writes_collide_and_answers_are_lost
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn twenty_of_each_kind_of_credential_side_by_side_and_nothing_else() {
+    every_cli(async |workspace, tenant| {
+        let expected = twenty(&workspace, "");
+        let certificates = configuration("${count.index}.pem", "count = 20");
+        let further = r#"
+resource "m365_connector_secret" "x" {
+  count          = 20
+  application_id = m365_connector_app.x.id
+  display_name   = "siem-${count.index}"
+}
+resource "m365_connector_federated_credential" "x" {
+  count          = 20
+  application_id = m365_connector_app.x.id
+  name           = "github-${count.index}"
+  issuer         = "https://token.actions.githubusercontent.com"
+  subject        = "repo:octo/app-${count.index}:environment:x"
+}
+resource "m365_connector_credentials_exclusive" "x" {
+  application_id             = m365_connector_app.x.id
+  key_ids                    = setunion(m365_connector_certificate.x[*].key_id, m365_connector_secret.x[*].key_id)
+  federated_credential_names = m365_connector_federated_credential.x[*].name
+}
+"#;
+        workspace.write(&format!("{certificates}{further}")).unwrap();
+        let writes = json!({ "methods": ["POST", "PATCH"], "path": "/graph/v1.0/applications/*", "every": 7, "action": "conflict" });
+        tenant.fault(writes).await;
+        workspace.apply(&["-parallelism=20"]).await.unwrap();
+        assert!(tenant.faults().await[0]["struck"].as_u64() > Some(5), "{:?}", tenant.faults().await);
+        assert_eq!(ders(&tenant).await, expected);
+        let path = app_path(&tenant).await;
+        let app = tenant.admin(Method::GET, &path, None).await;
+        let trusts = tenant.admin(Method::GET, &format!("{path}/federatedIdentityCredentials"), None).await;
+        let count = |list: &Value| list.as_array().unwrap().len();
+        assert_eq!((count(&app["passwordCredentials"]), count(&trusts["value"])), (20, 20));
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_another_process_overwrites_is_added_again() {
     every_cli(async |workspace, tenant| {
         workspace.write(&format!("{HEAD}{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  display_name = \"x\"\n}}\n")).unwrap();
