@@ -1,30 +1,19 @@
-//! The way of a user with a release: the files that `tools/package` makes, in a filesystem mirror, through `init` and its lock file.
+//! The way of a user with a release: the files that `tools/package.rs` makes, in a filesystem mirror, through `init` and its lock file.
+
+#[path = "../../tools/package.rs"]
+mod package;
 
 use crate::workspace::{BLOCK, assert_no_change, every_cli};
-use rustls::SupportedCipherSuite;
-use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The files of a release of this build, for this platform.
 fn release(out: &Path) -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/package");
-    let arguments = ["--binary", crate::workspace::PROVIDER, "--out"];
-    let done = Command::new("python3").arg(script).args(arguments).arg(out).output();
-    let done = done.expect("tools/package needs Python 3.11 or newer as `python3`");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    PathBuf::from(String::from_utf8(done.stdout).unwrap().trim())
-}
-
-fn sha256(content: &[u8]) -> String {
-    let SupportedCipherSuite::Tls13(suite) = TLS13_AES_128_GCM_SHA256 else { panic!("no suite of TLS 1.3") };
-    suite.common.hash_provider.hash(content).as_ref().iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
+    let binary = Path::new(crate::workspace::PROVIDER);
+    let archive = package::archive(binary, package::system(), package::processor(), out).unwrap();
+    package::sums(out).unwrap();
+    archive
 }
 
 #[test]
@@ -37,9 +26,13 @@ fn a_release_has_the_registries_files_and_their_right_sums() {
     let names: Vec<_> = sums.lines().map(|line| line.split_once("  ").unwrap()).collect();
     assert_eq!(names.len(), 2, "{sums}");
     for (sum, name) in names {
-        assert_eq!(sum, sha256(&read(name)), "{name}");
+        assert_eq!(sum, package::sha256(&read(name)), "{name}");
         assert!(name == format!("{stem}_manifest.json") || archive.ends_with(name), "{name}");
     }
+    // The published test vector of SHA-256 (FIPS 180-4).
+    assert_eq!(package::sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    let before = std::fs::read(&archive).unwrap();
+    assert_eq!(std::fs::read(release(out.path())).unwrap(), before, "the same input gives the same bytes");
     let manifest: serde_json::Value = serde_json::from_slice(&read(&format!("{stem}_manifest.json"))).unwrap();
     assert_eq!(manifest["metadata"]["protocol_versions"], serde_json::json!(["6.0"]));
 }
