@@ -157,6 +157,7 @@ impl Graph {
         let Some(mut present) = self.key_credentials_with_seen(holder).await? else { return Ok(None) };
         for round in 0..ROUNDS {
             let Some(wanted) = change(&present) else { return Ok(Some(self.remembered(holder, present))) };
+            let expected = ids(&wanted);
             let key_credentials =
                 wanted.iter().map(|one| if one.is_new() { one.clone() } else { one.without_key() }).collect();
             let (path, body) = (holder.path(), Body { key_credentials });
@@ -175,7 +176,9 @@ impl Graph {
             let mut reads = 0;
             present = loop {
                 let Some(found) = self.key_credentials(holder).await? else { return Ok(None) };
-                if found != before || refused.is_some() || reads == STALE_READS {
+                // A replica may be so far behind that it lacks what was there before the write.
+                let shows = found != before && expected.is_subset(&ids(&found));
+                if shows || refused.is_some() || reads == STALE_READS {
                     break found;
                 }
                 self.wait(reads, &tried, None).await?;
@@ -186,6 +189,11 @@ impl Graph {
             None => Ok(Some(self.remembered(holder, present))),
             Some(_) => Err(GraphError::Contended { tried, last: refused }),
         }
+    }
+
+    /// Says that a certificate is there though a replica may not show it yet: the next change waits until it is seen, for a while.
+    pub fn expect_key(&self, holder: &Holder, key_id: &str) {
+        self.seen_keys().entry(holder.path()).or_default().insert(key_id.to_lowercase());
     }
 
     /// The collection once it shows what this process saw there: merging into what a stale replica shows would drop the rest.

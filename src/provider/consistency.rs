@@ -65,6 +65,11 @@ impl Writes {
         }
     }
 
+    /// Whether the last one is so recent that some reads may not show it yet.
+    pub fn may_be_unseen(&self, graph: &Graph) -> bool {
+        self.are_recent(graph.now())
+    }
+
     fn are_recent(&self, now: Timestamp) -> bool {
         // A clock that was set back is no reason to wait for long.
         self.at.is_some_and(|at| now.duration_since(at).abs() < WINDOW)

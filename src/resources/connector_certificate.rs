@@ -180,9 +180,11 @@ impl Resource for ConnectorCertificate {
             state.value.display_name.known().cloned(),
         );
         let _guard = cx.lock(&app).await?;
-        let changed = graph
-            .change_key_credentials(&Holder::Application(app), |present| renamed(present, &id, name.as_ref()))
-            .await?;
+        let holder = Holder::Application(app);
+        if prior.private.writes.may_be_unseen(&graph) {
+            graph.expect_key(&holder, &id);
+        }
+        let changed = graph.change_key_credentials(&holder, |present| renamed(present, &id, name.as_ref())).await?;
         if let Some(now) = changed.iter().flatten().find(|one| has_id(one, &id)) {
             let before = KeyCredential { display_name: prior.value.display_name.known().cloned(), ..now.clone() };
             state.private.writes.wrote(&graph, &[view(Some(&before))], &[view(Some(now))]);
@@ -202,8 +204,12 @@ impl Resource for ConnectorCertificate {
             return Ok(());
         }
         let _guard = cx.lock(&app).await?;
+        let holder = Holder::Application(app);
+        if prior.private.writes.may_be_unseen(&graph) {
+            graph.expect_key(&holder, &id);
+        }
         // An application that is gone, be it into the deleted items, lets nobody in.
-        graph.change_key_credentials(&Holder::Application(app), |present| without(present, &id)).await?;
+        graph.change_key_credentials(&holder, |present| without(present, &id)).await?;
         Ok(())
     }
 }
