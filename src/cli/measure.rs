@@ -85,7 +85,8 @@ async fn measure(workspace: &Workspace, sandbox: &Sandbox, connectors: usize) ->
     Ok(())
 }
 
-fn configuration(connectors: usize) -> String {
+/// So many connectors, each with its permission set and consent, in the simulated tenant.
+pub fn configuration(connectors: usize) -> String {
     format!(
         r#"terraform {{
   required_providers {{

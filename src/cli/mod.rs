@@ -3,7 +3,7 @@
 mod catalog;
 mod demo;
 pub mod docs;
-mod measure;
+pub mod measure;
 mod sandbox;
 pub mod terraform;
 

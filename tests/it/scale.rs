@@ -1,9 +1,10 @@
 //! Two hundred connectors in one configuration, at the CLI's default parallelism: nothing is made twice, and nothing is asked twice.
 
 use crate::tenant::{Tenant, list};
-use crate::workspace::{BLOCK, HEAD, every_cli};
+use crate::workspace::every_cli;
 use reqwest::Method;
 use std::collections::BTreeMap;
+use terraform_provider_m365::cli::measure::configuration;
 
 const CONNECTORS: usize = 200;
 
@@ -33,29 +34,7 @@ fn of(kinds: &BTreeMap<String, usize>, method: &str) -> BTreeMap<String, usize> 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_connectors_are_made_looked_at_and_taken_away_without_a_request_too_many() {
     every_cli(async |workspace, tenant| {
-        workspace
-            .write(&format!(
-                r#"{HEAD}{BLOCK}
-locals {{
-  connectors = toset([for number in range({CONNECTORS}) : format("connector-%03d", number)])
-}}
-resource "m365_connector_app" "each" {{
-  for_each     = local.connectors
-  display_name = each.key
-}}
-resource "m365_connector_permission_set" "each" {{
-  for_each       = local.connectors
-  application_id = m365_connector_app.each[each.key].id
-  apis           = {{ microsoft_graph = {{ application = ["User.Read.All"], delegated = ["User.Read"] }} }}
-}}
-resource "m365_admin_consent" "each" {{
-  for_each             = local.connectors
-  service_principal_id = m365_connector_app.each[each.key].service_principal_id
-  permissions          = m365_connector_permission_set.each[each.key].permissions
-}}
-"#
-            ))
-            .unwrap();
+        workspace.write(&configuration(CONNECTORS)).unwrap();
         tenant.forget_requests().await;
         workspace.apply(&[]).await.unwrap();
         let (made, _) = requests(&tenant).await;
