@@ -1,6 +1,7 @@
 //! Provider configuration, what a call may use, and the registry of everything served.
 
 pub mod apis;
+pub mod claim;
 pub mod config;
 mod consistency;
 pub mod credentials;
@@ -11,11 +12,12 @@ mod registry;
 pub mod run;
 mod services;
 
+pub use claim::Claim;
 pub use config::ProviderConfig;
 pub use consistency::Writes;
 pub use registry::registry;
 pub use run::{Planned, Run, Target};
-pub use services::{Cx, Services, resolve_tenant};
+pub use services::{Cx, Services, Tenant, resolve_tenant};
 
 use crate::framework::{Plugin, Provider, Result, Server};
 use std::sync::Arc;
