@@ -1,6 +1,7 @@
 //! Provider configuration, and what a call may use.
 
 pub mod apis;
+pub mod claim;
 pub mod config;
 mod consistency;
 pub mod credentials;
@@ -10,10 +11,11 @@ pub mod policies;
 pub mod run;
 mod services;
 
+pub use claim::Claim;
 pub use config::ProviderConfig;
 pub use consistency::Writes;
 pub use run::{Planned, Run, Target};
-pub use services::{Cx, Services, resolve_tenant};
+pub use services::{Cx, Services, Tenant, resolve_tenant};
 
 use crate::framework::{Provider, Result};
 

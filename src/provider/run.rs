@@ -29,8 +29,25 @@ impl Target {
 #[derive(Default)]
 pub struct Run {
     plans: Mutex<HashMap<Target, Vec<Planned>>>,
-    stored: Mutex<HashMap<Target, Value>>,
+    stored: Mutex<HashMap<Target, Stored>>,
+    intents: Mutex<Intents>,
     taken: Mutex<HashMap<Target, BTreeSet<String>>>,
+}
+
+/// An object that the state holds, as a refresh of this run saw it.
+struct Stored {
+    private: Value,
+    /// A create was planned on the strength of it: the object is tainted, and its destroy comes first.
+    replaced: bool,
+    /// Its destroy was planned by itself: whatever else is planned at the target is another resource.
+    leaves: bool,
+}
+
+/// Creates under way, each by a number of its own.
+#[derive(Default)]
+struct Intents {
+    last: u64,
+    under_way: HashMap<Target, BTreeSet<u64>>,
 }
 
 /// How a resource was planned.
@@ -58,13 +75,55 @@ impl Run {
     /// Notes that the state holds an object at `target`, with its private data.
     pub fn found_in_state(&self, target: Target, private: &impl Serialize) -> Result<()> {
         let private = serde_json::to_value(private).map_err(|why| Diagnostic::bug(format!("private data: {why}")))?;
-        locked(&self.stored).insert(target, private);
+        let mut stored = locked(&self.stored);
+        let found = stored.entry(target).or_insert(Stored { private: Value::Null, replaced: false, leaves: false });
+        found.private = private;
         Ok(())
     }
 
     /// Private data of the object that the state held at `target` when this run began; `None` where it held none.
     pub fn in_state<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
-        locked(&self.stored).get(target).and_then(|private| serde_json::from_value(private.clone()).ok())
+        locked(&self.stored).get(target).and_then(|found| serde_json::from_value(found.private.clone()).ok())
+    }
+
+    /// For the plan of a create: private data of the object at `target` that this very resource has in the state, because it is
+    /// tainted. The CLI refreshes an instance before it plans it, so this does not depend on the order of calls; what is at the
+    /// target for another resource, whose destroy is planned by itself, is told apart here or in [`Run::plan_destroy`].
+    pub fn replaced<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
+        let mut stored = locked(&self.stored);
+        let found = stored.get_mut(target).filter(|found| !found.leaves)?;
+        found.replaced = true;
+        serde_json::from_value(found.private.clone()).ok()
+    }
+
+    /// Notes that a destroy is planned by itself. `false`: a create at the target took the object for its own, tainted one.
+    pub fn plan_destroy(&self, target: &Target) -> bool {
+        let mut stored = locked(&self.stored);
+        let Some(found) = stored.get_mut(target) else { return true };
+        found.leaves = true;
+        !found.replaced
+    }
+
+    /// Registers a create at `target`, until [`Run::intended`] ends it.
+    pub fn intend(&self, target: &Target) -> u64 {
+        let mut intents = locked(&self.intents);
+        intents.last += 1;
+        let number = intents.last;
+        intents.under_way.entry(target.clone()).or_default().insert(number);
+        number
+    }
+
+    /// Ends a create.
+    pub fn intended(&self, target: &Target, number: u64) {
+        let mut intents = locked(&self.intents);
+        if let Some(under_way) = intents.under_way.get_mut(target) {
+            under_way.remove(&number);
+        }
+    }
+
+    /// Whether a create is under way at `target`.
+    pub fn is_intended(&self, target: &Target) -> bool {
+        locked(&self.intents).under_way.get(target).is_some_and(|under_way| !under_way.is_empty())
     }
 
     /// Notes what a create found or made at `target`: a delete of what it replaces leaves that alone.
@@ -101,6 +160,32 @@ mod tests {
         assert!(run.plan(target(), SHARED) && run.plan(target(), SHARED));
         assert!(!run.plan(target(), FIRST) && !run.plan(target(), SHARED));
         assert!(run.plan(Target::new("m365_connector_app", "t", "other"), FIRST));
+    }
+
+    #[test]
+    fn an_object_in_the_state_belongs_to_its_tainted_self_and_to_nobody_else_in_any_order() {
+        let tainted = Run::default();
+        tainted.found_in_state(target(), &1).unwrap();
+        assert_eq!(tainted.replaced::<u8>(&target()), Some(1));
+        let renamed = Run::default();
+        assert_eq!(renamed.replaced::<u8>(&target()), None, "the create is planned first");
+        renamed.found_in_state(target(), &1).unwrap();
+        assert!(renamed.plan_destroy(&target()));
+        assert_eq!(renamed.replaced::<u8>(&target()), None, "the create is planned last");
+        let between = Run::default();
+        between.found_in_state(target(), &1).unwrap();
+        assert_eq!(between.replaced::<u8>(&target()), Some(1));
+        assert!(!between.plan_destroy(&target()), "the destroy tells");
+    }
+
+    #[test]
+    fn a_create_is_under_way_until_it_has_ended() {
+        let run = Run::default();
+        let (one, two) = (run.intend(&target()), run.intend(&target()));
+        run.intended(&target(), one);
+        assert!(run.is_intended(&target()));
+        run.intended(&target(), two);
+        assert!(!run.is_intended(&target()));
     }
 
     #[test]

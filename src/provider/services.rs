@@ -24,6 +24,15 @@ pub struct Services {
     policies: super::policies::Policies,
 }
 
+/// One tenant, as a call may use it.
+#[derive(Clone)]
+pub struct Tenant {
+    /// Graph in it, bound to the call's time limit and cancellation.
+    pub graph: Graph,
+    /// Its id: a GUID in lower case, also where the provider is configured with a domain.
+    pub id: String,
+}
+
 /// What the hooks of this provider's resources are given.
 pub type Cx = Context<Services>;
 
@@ -134,6 +143,13 @@ impl Context<Services> {
         Ok(if self.is_refresh() { graph.for_refresh() } else { graph })
     }
 
+    /// The tenant with this id, or the provider's own where none is given.
+    pub async fn tenant(&self, tenant: Option<&str>) -> Result<Tenant> {
+        let graph = self.graph(tenant)?;
+        let id = resolve_tenant(tenant.map(str::to_owned).as_ref(), &graph).await?;
+        Ok(Tenant { graph, id })
+    }
+
     /// Signs in as somebody else in `tenant`, or in the provider's own where none is given, to the API of `scope`.
     pub fn graph_as(&self, source: Arc<dyn TokenSource>, tenant: Option<&str>, scope: String) -> Result<Graph> {
         let services = self.services()?;
@@ -204,11 +220,12 @@ impl Context<Services> {
         self.configured_services().is_none_or(Services::catalogue_ids_hold)
     }
 
-    /// Waits until no other call of this process writes to the object, and keeps others out until dropped.
-    pub async fn lock(&self, object_id: &str) -> Result<OwnedMutexGuard<()>> {
+    /// Waits until no other call of this process writes to the object , and keeps others out until dropped.
+    pub async fn lock(&self, object: &str) -> Result<OwnedMutexGuard<()>> {
         let lock = {
             let mut locks = self.services()?.locks.lock().unwrap_or_else(PoisonError::into_inner);
-            locks.entry(object_id.to_owned()).or_default().clone()
+            // Ids compare without regard to case, as Graph's do.
+            locks.entry(object.to_lowercase()).or_default().clone()
         };
         tokio::select! {
             guard = lock.lock_owned() => Ok(guard),

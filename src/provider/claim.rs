@@ -1,0 +1,92 @@
+//! A claim on an object: what a hook holds while it changes it. It gives Graph and the tenant, keeps other writes of this process
+//! out, and lets a create and a delete of one run know of each other: the CLI tells the provider nothing of the one in the other.
+
+use super::run::Target;
+use super::services::{Cx, Tenant};
+use crate::framework::{Computed, Resource, Result, is_guid};
+use std::collections::BTreeSet;
+use tokio::sync::OwnedMutexGuard;
+
+/// Held while an object is changed. Dropped without [`Claim::took`], a create has taken nothing.
+pub struct Claim<'a> {
+    /// Where the object is.
+    pub tenant: Tenant,
+    cx: &'a Cx,
+    target: Target,
+    /// The create that this claim registered.
+    intent: Option<u64>,
+    guards: Vec<OwnedMutexGuard<()>>,
+}
+
+impl Cx {
+    /// A claim to create at `id` (what two resources of one type may not share: an object id, or a unique name). Registered before
+    /// anything is read: a delete of the same object waits for this create, and sees what it took.
+    pub async fn claim_create<R: Resource>(&self, tenant: &Computed<String>, id: &str) -> Result<Claim<'_>> {
+        let mut claim = self.claim_of::<R>(tenant, id).await?;
+        claim.intent = Some(self.run()?.intend(&claim.target));
+        claim.lock(id).await?;
+        Ok(claim)
+    }
+
+    /// A claim to change the object `id`.
+    pub async fn claim_update<R: Resource>(&self, tenant: &Computed<String>, id: &str) -> Result<Claim<'_>> {
+        let mut claim = self.claim_of::<R>(tenant, id).await?;
+        claim.lock(id).await?;
+        Ok(claim)
+    }
+
+    /// A claim to delete the object `id`, given once no create of this run has its hands on it.
+    pub async fn claim_delete<R: Resource>(&self, tenant: &Computed<String>, id: &str) -> Result<Claim<'_>> {
+        let mut claim = self.claim_of::<R>(tenant, id).await?;
+        loop {
+            claim.lock(id).await?;
+            // A create that registered meanwhile stands behind this delete in the line for the lock: it goes first.
+            if !self.run()?.is_intended(&claim.target) {
+                return Ok(claim);
+            }
+            claim.release();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn claim_of<R: Resource>(&self, tenant: &Computed<String>, id: &str) -> Result<Claim<'_>> {
+        let tenant = self.tenant(tenant.known().map(String::as_str)).await?;
+        let target = Target::new(R::NAME, &tenant.id, id);
+        Ok(Claim { tenant, cx: self, target, intent: None, guards: Vec::new() })
+    }
+}
+
+impl Claim<'_> {
+    /// Keeps other writes away from a further object, such as the one that turned out to hold a unique name.
+    pub async fn lock(&mut self, id: &str) -> Result<()> {
+        // Object ids are unique everywhere, names in their tenant.
+        let object = if is_guid(id) { id.to_owned() } else { format!("{}/{id}", self.tenant.id) };
+        let guard = self.cx.lock(&object).await?;
+        self.guards.push(guard);
+        Ok(())
+    }
+
+    /// Lets others write: to be called before anything is waited for, such as the directory's replication.
+    pub fn release(&mut self) {
+        self.guards.clear();
+    }
+
+    /// Ends a create: from now on a delete in this run leaves these entries alone, or the object where there are none to name.
+    pub fn took(&mut self, entries: impl IntoIterator<Item = String>) -> Result<()> {
+        self.cx.run()?.take(self.target.clone(), entries);
+        Ok(())
+    }
+
+    /// What creates of this run have found, granted or made here; `None` where there was none. What a delete has to leave alone.
+    pub fn taken(&self) -> Result<Option<BTreeSet<String>>> {
+        Ok(self.cx.run()?.taken(&self.target))
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if let (Some(intent), Ok(run)) = (self.intent, self.cx.run()) {
+            run.intended(&self.target, intent);
+        }
+    }
+}
