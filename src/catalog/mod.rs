@@ -158,14 +158,18 @@ impl Catalog {
 /// The profiles in a folder, sorted; or the one file that `path` is.
 fn files(path: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     let fault = |why: String| CatalogError::Invalid { file: path.display().to_string(), why };
+    let is_toml = |file: &Path| file.extension().is_some_and(|end| end == "toml");
     if path.is_file() {
-        return Ok(vec![path.to_owned()]);
+        // Any other file may hold what no error message should repeat.
+        return if is_toml(path) {
+            Ok(vec![path.to_owned()])
+        } else {
+            Err(fault("it is no profile (`*.toml`)".to_owned()))
+        };
     }
     let entries = std::fs::read_dir(path).map_err(|why| fault(format!("it cannot be read: {why}")))?;
-    let mut all: Vec<PathBuf> = entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|file| file.extension().is_some_and(|end| end == "toml"))
-        .collect();
+    let mut all: Vec<PathBuf> =
+        entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|file| is_toml(file)).collect();
     all.sort();
     if all.is_empty() {
         return Err(fault("there is no profile (`*.toml`) in it".to_owned()));
@@ -281,9 +285,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_toml_is_told_by_its_place_and_not_repeated() {
+        let found =
+            with(&[("x.toml", "slug = \"x\"\npassword=hunter2 not toml\n".to_owned())]).err().unwrap()[0].to_string();
+        assert!(found.contains("line 2, column ") && !found.contains("hunter2"), "{found}");
+    }
+
+    #[test]
     fn a_folder_that_is_missing_or_empty_is_named() {
         let found = Catalog::with_paths(&[PathBuf::from("no-such-folder")]).err().unwrap();
         assert!(found[0].to_string().starts_with("no-such-folder: it cannot be read"), "{found:?}");
+        let found = Catalog::with_paths(&[PathBuf::from("Cargo.lock")]).err().unwrap();
+        assert_eq!(found[0].to_string(), "Cargo.lock: it is no profile (`*.toml`)");
         assert!(with(&[("notes.txt", String::new())]).err().unwrap()[0].to_string().contains("there is no profile"));
     }
 }

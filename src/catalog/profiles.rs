@@ -317,7 +317,14 @@ profiles![
 
 /// A profile file's contents. `name` is for the error.
 pub(super) fn parse(name: &str, text: &str) -> Result<Profile, CatalogError> {
-    toml::from_str(text).map_err(|why| CatalogError::Invalid { file: name.to_owned(), why: why.to_string() })
+    toml::from_str(text).map_err(|why| {
+        // Its own text repeats the line, which may hold anything where the file was not meant.
+        let before = why.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let why = format!("line {line}, column {column}: {}", why.message());
+        CatalogError::Invalid { file: name.to_owned(), why }
+    })
 }
 
 pub(super) fn built_in() -> BTreeMap<String, Profile> {

@@ -84,7 +84,18 @@ fn said(errors: &str) -> String {
     if text.is_empty() || text.ends_with('.') { text } else { format!("{text}.") }
 }
 
+/// Fails on a text that a shell could take for more than one word: on Windows `az` is run by one.
+fn plain(text: &str) -> Result<(), AuthError> {
+    if text.chars().all(|one| one.is_ascii_alphanumeric() || "-._~:/".contains(one)) {
+        return Ok(());
+    }
+    Err(AuthError::Source(format!(
+        "\"{text}\" cannot be handed to the Azure CLI: it may hold letters, digits and `-._~:/` only. Check `tenant_id` and `endpoints`."
+    )))
+}
+
 async fn token(scope: &str, tenant: &str) -> Result<AccessToken, AuthError> {
+    [scope, tenant].into_iter().try_for_each(plain)?;
     let asked = Instant::now();
     let base = ["account", "get-access-token", "--output", "json", "--scope", scope];
     let mut done = az(&[&base[..], &["--tenant", tenant]].concat()).await?;
@@ -134,6 +145,14 @@ mod tests {
         let long = "x".repeat(200);
         let text = failure(&format!("WARNING: old\nERROR: no token {long}\nTry again"), "t").to_string();
         assert!(text.contains("no token …") && !text.contains(&long) && text.contains("az login --tenant t"), "{text}");
+    }
+
+    #[test]
+    fn nothing_that_a_shell_understands_is_handed_on() {
+        assert!(plain("https://graph.microsoft.com/.default").is_ok() && plain("contoso.onmicrosoft.com").is_ok());
+        for text in ["common & calc", "a|b", "%PATH%", "a\"b", "a^b", "x>y", "a b", "$(id)", "`id`"] {
+            assert!(plain(text).is_err(), "{text}");
+        }
     }
 
     #[test]

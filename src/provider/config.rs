@@ -1,6 +1,7 @@
 //! The provider block: what it may say, where the environment fills gaps, and what becomes of it.
 
 use super::credentials::{Given, Method};
+use super::environment::{Lookup, from_environment, variable};
 use super::lifetime::lifetime;
 use crate::framework::{Diagnostic, Diagnostics, Path, Result, Secret, Step, Value, Wait, is_guid};
 use crate::graph::Endpoints;
@@ -55,7 +56,8 @@ pub struct ProviderConfig {
     /// Whether to use the login of the Azure CLI (`az login`). Environment: `M365_USE_CLI`, `ARM_USE_CLI`.
     pub use_cli: Option<Value<bool>>,
     /// Cloud to work in: `public` (default), `usgovernment`, `usgovernmentdod`, `china`, or `sandbox` for the simulated tenant of
-    /// the `sandbox` command. Environment: `M365_ENVIRONMENT`, `ARM_ENVIRONMENT`.
+    /// the `sandbox` command, in any case; the names of the `azuread` provider (`global`, `usgovernmentl4`, `usgovernmentl5`, `dod`) are
+    /// taken too. Environment: `M365_ENVIRONMENT`, `ARM_ENVIRONMENT`.
     pub environment: Option<Value<String>>,
     /// Base URLs to use instead of the cloud's own.
     pub endpoints: Option<Value<EndpointsConfig>>,
@@ -110,6 +112,14 @@ const ENVIRONMENTS: &[(&str, Environment)] = &[
     ("sandbox", Environment::Sandbox),
 ];
 
+/// What the `azuread` provider calls them: pipelines share `ARM_ENVIRONMENT`. Source: that provider's documentation of `environment`.
+const ALIASES: &[(&str, Environment)] = &[
+    ("global", Environment::Public),
+    ("usgovernmentl4", Environment::UsGovernment),
+    ("usgovernmentl5", Environment::UsGovernmentDod),
+    ("dod", Environment::UsGovernmentDod),
+];
+
 /// Where the sandbox listens unless `M365_SANDBOX_URL` says otherwise.
 const SANDBOX_URL: &str = "http://127.0.0.1:8365";
 /// The sandbox's fixed development identity. It opens nothing but a simulated tenant on this machine.
@@ -144,14 +154,6 @@ pub struct Settings {
     pub unknown: Vec<&'static str>,
 }
 
-/// A process environment: looked up by name, so that tests can bring their own.
-pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// First of the variables that is set and not empty.
-pub(super) fn from_environment(lookup: Lookup<'_>, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| lookup(name).filter(|value| !value.is_empty()))
-}
-
 impl ProviderConfig {
     /// What can be said of the block alone, with its attributes' paths.
     pub fn check(&self) -> Result<()> {
@@ -166,7 +168,7 @@ impl ProviderConfig {
             found.take(tenant_form(tenant));
         }
         if let Some(Value::Known(client)) = &self.client_id {
-            found.take(guid(client, "client_id"));
+            found.take(client_form(client));
         }
         found.take(self.credentials().check());
         if let Some(Value::Known(Guardrails { max_secret_lifetime: Some(text) })) = &self.guardrails {
@@ -200,28 +202,37 @@ impl ProviderConfig {
         let credentials = self.credentials();
         let mut unknown = credentials.unknown();
         let method = if unknown.is_empty() { credentials.method(lookup)? } else { None };
-        let mut text = |value: Option<Value<String>>, name: &'static str, variables: &[&str]| match value {
+        // What comes from the environment has passed no check yet.
+        let mut found = Diagnostics::default();
+        let mut text = |value: Option<Value<String>>, name: &'static str, variables: &[&str], form: Form| match value {
             Some(Value::Known(value)) => Some(value),
             Some(Value::Unknown) => {
                 unknown.push(name);
                 None
             }
-            None => from_environment(lookup, variables),
+            None => {
+                let (variable, value) = variable(lookup, variables)?;
+                let told = |one: Diagnostic| one.help(format!("It comes from the variable `{variable}`."));
+                if let Err(wrong) = form(&value) {
+                    found.0.extend(wrong.0.into_iter().map(told));
+                }
+                Some(value)
+            }
         };
-        let named = text(self.environment, "environment", &["M365_ENVIRONMENT", "ARM_ENVIRONMENT"]);
-        let tenant = text(self.tenant_id, "tenant_id", &["M365_TENANT_ID", "ARM_TENANT_ID", "AZURE_TENANT_ID"]);
-        let client_id = text(self.client_id, "client_id", &["M365_CLIENT_ID", "ARM_CLIENT_ID", "AZURE_CLIENT_ID"]);
-        let ca_certificate = text(self.ca_certificate_path, "ca_certificate_path", &[]).map(PathBuf::from);
+        let named = text(self.environment, "environment", &["M365_ENVIRONMENT", "ARM_ENVIRONMENT"], |name| {
+            environment(name).map(|_| ())
+        });
+        let tenant =
+            text(self.tenant_id, "tenant_id", &["M365_TENANT_ID", "ARM_TENANT_ID", "AZURE_TENANT_ID"], tenant_form);
+        let client_id =
+            text(self.client_id, "client_id", &["M365_CLIENT_ID", "ARM_CLIENT_ID", "AZURE_CLIENT_ID"], client_form);
+        let ca_certificate = text(self.ca_certificate_path, "ca_certificate_path", &[], |_| Ok(())).map(PathBuf::from);
+        found.into_result()?;
         let environment = named.as_deref().map_or(Ok(Environment::Public), environment)?;
         let sandbox = environment == Environment::Sandbox;
-        let cloud = match environment {
-            Environment::Public => Endpoints::public(),
-            Environment::UsGovernment => Endpoints::usgovernment(),
-            Environment::UsGovernmentDod => Endpoints::usgovernmentdod(),
-            Environment::China => Endpoints::china(),
-            Environment::Sandbox => sandbox_endpoints(
-                &from_environment(lookup, &["M365_SANDBOX_URL"]).unwrap_or_else(|| SANDBOX_URL.to_owned()),
-            ),
+        let cloud = match (environment, from_environment(lookup, &["M365_SANDBOX_URL"])) {
+            (Environment::Sandbox, Some(url)) => sandbox_endpoints(&url),
+            _ => endpoints(environment),
         };
         let endpoints = match self.endpoints {
             Some(Value::Known(endpoints)) => endpoints.over(cloud)?,
@@ -297,13 +308,35 @@ impl EndpointsConfig {
     }
 }
 
+fn endpoints(environment: Environment) -> Endpoints {
+    match environment {
+        Environment::Public => Endpoints::public(),
+        Environment::UsGovernment => Endpoints::usgovernment(),
+        Environment::UsGovernmentDod => Endpoints::usgovernmentdod(),
+        Environment::China => Endpoints::china(),
+        Environment::Sandbox => sandbox_endpoints(SANDBOX_URL),
+    }
+}
+
+/// Where the cloud of this name is.
+pub fn endpoints_of(name: &str) -> Result<Endpoints> {
+    environment(name).map(endpoints)
+}
+
+/// Page where an administrator consents. Source: Entra's admin consent endpoint, version 1, which asks for everything in
+/// `requiredResourceAccess`.
+pub fn consent_url(endpoints: &Endpoints, tenant: &str, client_id: &str) -> String {
+    format!("{}/{tenant}/adminconsent?client_id={client_id}", endpoints.login)
+}
+
 fn sandbox_endpoints(url: &str) -> Endpoints {
     let url = url.trim_end_matches('/');
     Endpoints { login: format!("{url}/login"), graph: format!("{url}/graph") }
 }
 
 fn environment(name: &str) -> Result<Environment> {
-    let known = ENVIRONMENTS.iter().find(|(known, _)| *known == name).map(|(_, environment)| *environment);
+    let mut all = ENVIRONMENTS.iter().chain(ALIASES);
+    let known = all.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, environment)| *environment);
     known.ok_or_else(|| {
         let all = ENVIRONMENTS.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         Diagnostic::error(format!("There is no environment \"{name}\""))
@@ -313,18 +346,21 @@ fn environment(name: &str) -> Result<Environment> {
     })
 }
 
-/// Checks a GUID attribute.
-pub fn guid(text: &str, attribute: &str) -> Result<()> {
+/// Whether a text has the form that its attribute asks for.
+type Form = fn(&str) -> Result<()>;
+
+fn client_form(text: &str) -> Result<()> {
     if is_guid(text) {
         return Ok(());
     }
-    Err(Diagnostic::error(format!("`{attribute}` is not a GUID"))
-        .at(attribute)
+    Err(Diagnostic::error("`client_id` is not a GUID")
+        .at("client_id")
         .help(format!("\"{text}\" should look like `11111111-2222-3333-4444-555555555555`."))
         .into())
 }
 
-fn tenant_form(tenant: &str) -> Result<()> {
+/// Whether a text can name a tenant.
+pub fn tenant_form(tenant: &str) -> Result<()> {
     let domain = tenant.contains('.') && tenant.chars().all(|one| one.is_ascii_alphanumeric() || "-.".contains(one));
     if is_guid(tenant) || domain {
         return Ok(());
@@ -335,4 +371,55 @@ fn tenant_form(tenant: &str) -> Result<()> {
             "\"{tenant}\" should be the tenant's id, or one of its verified domains such as `contoso.onmicrosoft.com`."
         ))
         .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(pairs: &[(&str, &str)]) -> Result<Settings> {
+        let all: std::collections::HashMap<_, _> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        ProviderConfig::default().resolve(&|name| all.get(name).cloned())
+    }
+
+    #[test]
+    fn clouds_are_known_by_the_names_of_both_providers_in_any_case() {
+        for (name, cloud) in [
+            ("Public", Environment::Public),
+            ("GLOBAL", Environment::Public),
+            ("usgovernment", Environment::UsGovernment),
+            ("USGovernmentL4", Environment::UsGovernment),
+            ("usgovernmentl5", Environment::UsGovernmentDod),
+            ("dod", Environment::UsGovernmentDod),
+            ("usGovernmentDoD", Environment::UsGovernmentDod),
+            ("china", Environment::China),
+        ] {
+            assert_eq!(resolved(&[("ARM_ENVIRONMENT", name)]).unwrap().environment, cloud, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_environment_says_has_to_have_the_form_that_the_attributes_have() {
+        let found = resolved(&[
+            ("M365_ENVIRONMENT", "publik"),
+            ("ARM_TENANT_ID", "common & calc.exe"),
+            ("AZURE_CLIENT_ID", "x/../y?z"),
+        ]);
+        let found = found.unwrap_err().0;
+        let named: Vec<_> = found.iter().map(|one| one.summary.as_str()).collect();
+        assert_eq!(
+            named,
+            [
+                "There is no environment \"publik\"",
+                "`tenant_id` is neither a GUID nor a domain",
+                "`client_id` is not a GUID"
+            ]
+        );
+        for (one, variable) in found.iter().zip(["M365_ENVIRONMENT", "ARM_TENANT_ID", "AZURE_CLIENT_ID"]) {
+            assert!(one.detail.contains(&format!("`{variable}`")), "{one:?}");
+        }
+        let good = [("M365_TENANT_ID", "contoso.onmicrosoft.com"), ("M365_CLIENT_ID", SANDBOX_CLIENT)];
+        assert!(resolved(&good).is_ok());
+    }
 }

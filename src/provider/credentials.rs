@@ -1,6 +1,6 @@
 //! How the provider signs in: what the provider block says, else what the environment says, never a guess. One way only.
 
-use super::config::{Lookup, from_environment};
+use super::environment::{Lookup, from_environment};
 use crate::framework::{Diagnostic, Result, Secret, Value};
 use crate::graph::{
     Assertion, AzureCli, Certificate, ClientAssertion, ClientCertificate, ClientSecret, IMDS, IdentityService,
@@ -385,7 +385,8 @@ fn unreadable(attribute: &str, path: &Path, why: &std::io::Error) -> Diagnostic 
 
 fn secret_in(path: &Path) -> Result<Secret> {
     let text = std::fs::read_to_string(path).map_err(|why| unreadable("client_secret_file_path", path, &why))?;
-    match text.trim() {
+    // Editors of Windows put a byte order mark in front, which is no white space.
+    match text.trim_start_matches('\u{feff}').trim() {
         "" => Err(Diagnostic::error("The file in `client_secret_file_path` of the provider block is empty")
             .help(format!("{} should hold the client secret's value and nothing else.", path.display()))
             .into()),

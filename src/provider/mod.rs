@@ -5,6 +5,7 @@ pub mod claim;
 pub mod config;
 mod consistency;
 pub mod credentials;
+mod environment;
 mod errors;
 pub mod lifetime;
 pub mod policies;

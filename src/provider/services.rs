@@ -189,10 +189,9 @@ impl Context<Services> {
         }
     }
 
-    /// Page where an administrator consents. Source: Entra's admin consent endpoint, version 1, which asks for everything in
-    /// `requiredResourceAccess`.
+    /// Page where an administrator consents.
     pub fn consent_url(&self, tenant: &str, client_id: &str) -> Result<String> {
-        Ok(format!("{}/{tenant}/adminconsent?client_id={client_id}", self.services()?.settings.endpoints.login))
+        Ok(super::config::consent_url(&self.services()?.settings.endpoints, tenant, client_id))
     }
 
     /// What this run has seen and done.

@@ -45,9 +45,14 @@ async fn names_that_do_not_exist_are_all_reported_at_once_with_the_nearest_ones(
 #[tokio::test(flavor = "multi_thread")]
 async fn values_of_the_wrong_form() {
     every_cli(async |workspace, tenant| {
-        refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  tenant_id = \"contoso\"\n  display_name = \"x\"\n  owners = [\"me\"]\n  sign_in_audience = \"Mine\"\n  on_existing = \"overwrite\"\n  web_redirect_uris = [\"http://vendor.example\"]\n  tags = [\"two words\"]\n  timeouts = {{ create = \"soon\" }}\n}}\n"), &[
-            "`tenant_id` is not a GUID", "`owners` is not a GUID", "`sign_in_audience`", "`on_existing` cannot be \"overwrite\"", "`tags`", "`timeouts.create`",
+        refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  display_name = \"x\"\n  sign_in_audience = \"Mine\"\n  on_existing = \"overwrite\"\n  web_redirect_uris = [\"http://vendor.example\"]\n  tags = [\"two words\"]\n  timeouts = {{ create = \"soon\" }}\n}}\n"), &[
+            "`sign_in_audience`", "`on_existing` cannot be \"overwrite\"", "`tags`", "`timeouts.create`",
         ]).await;
+        refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  tenant_id = \"contoso\"\n  display_name = \"x\"\n  owners = [\"me\"]\n}}\n"), &["`tenant_id` is not a GUID", "`owners` is not a GUID"]).await;
+        for wait in ["0s", "999999999999999999999h", "2562047788015215h30m", "1d"] {
+            refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  display_name = \"x\"\n  timeouts = {{ create = \"{wait}\" }}\n}}\n"), &["`timeouts.create` is no usable wait"]).await;
+            refused(&workspace, &tenant, &format!("provider \"m365\" {{\n  environment = \"sandbox\"\n  request_timeout = \"{wait}\"\n}}\n{APP}"), &["`request_timeout` is no usable wait"]).await;
+        }
         refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  display_name = \"x\"\n  web_redirect_uris = [\"http://vendor.example\", \"vendor\"]\n}}\n"), &["\"http://vendor.example\" cannot be a redirect URI", "plain `http`", "\"vendor\" cannot be a redirect URI"]).await;
         refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n}}\n"), &["The application needs a name"]).await;
         refused(&workspace, &tenant, &format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  display_name = \"安全\"\n}}\n"), &["No `unique_name` can be derived", "Set `unique_name`"]).await;
