@@ -11,6 +11,7 @@ pub mod cli;
 pub mod data_sources;
 pub mod ephemeral;
 pub mod framework;
+pub mod functions;
 pub mod graph;
 pub mod protocol;
 pub mod provider;

@@ -5,6 +5,11 @@ use crate::data_sources::{
 };
 use crate::ephemeral::ConnectorToken;
 use crate::framework::{Registry, Server};
+use crate::functions::admin_consent_url::AdminConsentUrl;
+use crate::functions::parse_permission_key::ParsePermissionKey;
+use crate::functions::permission_id::PermissionId;
+use crate::functions::permission_key;
+use crate::functions::profile_permissions::ProfilePermissions;
 use crate::provider::{M365, Services};
 use crate::resources::{
     AdminConsent, ConnectorApp, ConnectorCertificate, ConnectorCredentialsExclusive, ConnectorFederatedCredential,
@@ -28,6 +33,11 @@ pub fn registry() -> Registry<Services> {
         .data_source::<ConnectorProfiles>()
         .data_source::<Tenant>()
         .ephemeral::<ConnectorToken>()
+        .function::<AdminConsentUrl>()
+        .function::<ParsePermissionKey>()
+        .function::<PermissionId>()
+        .function::<permission_key::Key>()
+        .function::<ProfilePermissions>()
 }
 
 /// The provider, ready to be served.
