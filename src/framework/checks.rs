@@ -246,4 +246,18 @@ mod tests {
         }
         assert_eq!(found("1.5")[0].detail, "It is a whole number from 0 to 4294967295.\n\nHow many.");
     }
+
+    /// A model whose pattern is none.
+    #[derive(schemars::JsonSchema)]
+    #[allow(dead_code, reason = "only its schema is used")]
+    struct Broken {
+        /// Text.
+        #[schemars(regex(pattern = "("))]
+        text: String,
+    }
+
+    #[test]
+    fn a_pattern_that_does_not_compile_is_a_fault_of_the_model() {
+        assert!(schema_of::<Broken>().unwrap_err().contains("`text`"));
+    }
 }

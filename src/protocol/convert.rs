@@ -131,7 +131,7 @@ pub(super) fn by_name<T: ?Sized, W>(all: &All<T>, converted: impl Fn(&T) -> W) -
     all.iter().map(|(name, one)| ((*name).to_owned(), converted(one))).collect()
 }
 
-pub(super) fn function(function: &dyn ServedFunction) -> wire::Function {
+pub(super) fn function(function: &(dyn ServedFunction + 'static)) -> wire::Function {
     let parameter = |one: &Parameter| wire::function::Parameter {
         name: one.name.clone(),
         r#type: type_bytes(&one.value_type),

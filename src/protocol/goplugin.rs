@@ -47,3 +47,20 @@ impl health_server::Health for Health {
         Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::grpc_stdio_server::GrpcStdio;
+    use super::*;
+
+    #[tokio::test]
+    async fn standard_output_stays_silent_and_ends_with_the_server() {
+        let (stop, stopped) = watch::channel(false);
+        let mut stream = Stdio(stopped).stream_stdio(Request::new(())).await.unwrap().into_inner();
+        assert!(futures_util::poll!(stream.next()).is_pending());
+        grpc_controller_server::GrpcController::shutdown(&Controller(stop), Request::new(Empty::default()))
+            .await
+            .unwrap();
+        assert!(stream.next().await.is_none());
+    }
+}

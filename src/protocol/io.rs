@@ -142,6 +142,16 @@ pub(super) enum Io {
     Tls(Box<TlsStream<Raw>>, #[expect(dead_code, reason = "counts while it lives")] Place),
 }
 
+impl Io {
+    /// The same connection, counted elsewhere.
+    pub(super) fn at(self, place: Place) -> Self {
+        match self {
+            Self::Plain(stream, _) => Self::Plain(stream, place),
+            Self::Tls(stream, _) => Self::Tls(stream, place),
+        }
+    }
+}
+
 impl Connected for Io {
     type ConnectInfo = ();
 

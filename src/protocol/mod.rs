@@ -22,17 +22,7 @@ mod tls;
     clippy::semicolon_if_nothing_returned,
     reason = "generated; wrapper messages are never made"
 )]
-mod generated {
-    pub mod tfplugin6 {
-        tonic::include_proto!("tfplugin6");
-    }
-    pub mod plugin {
-        tonic::include_proto!("plugin");
-    }
-    pub mod health {
-        tonic::include_proto!("grpc.health.v1");
-    }
-}
+mod generated;
 
 use crate::framework::{Provider, Server};
 use abandonment::Abandonment;
@@ -92,7 +82,10 @@ pub async fn debug<P: Provider>(provider: impl Fn() -> Server<P>, announce: impl
     let serve = async {
         while let Some(connection) = connections.next().await {
             let (stop, stopped) = watch::channel(false);
-            tokio::spawn(run(Arc::new(provider()), stream::iter([connection]), stop, stopped));
+            // Ends some time after its connection. Until then its list of connections must not: the server would close this one.
+            let place = Abandonment::sets(stop.clone()).place();
+            let connection = stream::iter([connection.map(|one| one.at(place))]).chain(stream::pending());
+            tokio::spawn(run(Arc::new(provider()), connection, stop, stopped));
         }
     };
     tokio::select! {

@@ -239,7 +239,7 @@ impl<P: Provider> provider_server::Provider for Rpc<P> {
             ephemeral_resource_schemas: convert::by_name(server.ephemeral_resources(), |one| {
                 convert::schema(one.schema())
             }),
-            functions: convert::by_name(server.functions(), |one| convert::function(one)),
+            functions: convert::by_name(server.functions(), convert::function),
             server_capabilities: Some(capabilities()),
             ..Default::default()
         }))
@@ -254,7 +254,7 @@ impl<P: Provider> provider_server::Provider for Rpc<P> {
     }
 
     async fn get_functions(&self, _: Request<wire::get_functions::Request>) -> Answer<wire::get_functions::Response> {
-        let functions = convert::by_name(self.0.functions(), |one| convert::function(one));
+        let functions = convert::by_name(self.0.functions(), convert::function);
         Ok(Response::new(wire::get_functions::Response { functions, ..Default::default() }))
     }
 

@@ -4,7 +4,7 @@ use super::generated::tfplugin6 as wire;
 use super::generated::tfplugin6::provider_server::ProviderServer;
 use super::msgpack;
 use super::rpc::Rpc;
-use crate::framework::cli_rules::{apply_faults, plan_faults};
+use crate::framework::cli_rules::{apply_faults, final_faults, plan_faults};
 use crate::framework::{
     Computed, Context, Dynamic, EphemeralResource, Lease, Provider, Registry, Resource, Result, Schema, Server,
     StoredOf, Type, Value, from_json_text, samples,
@@ -278,6 +278,93 @@ fn a_plan_holds_what_was_configured_and_apply_what_was_planned() {
     });
 }
 
+#[test]
+fn what_a_first_plan_knows_the_final_plan_keeps() {
+    let client = Client::new();
+    proptest!(|(config in config(&client.shape))| {
+        let first = client.unpacked(client.plan(client.packed(&config)).planned_state);
+        // What was unknown is decided meanwhile, here as null: the rest is as it was.
+        let last = samples::as_stored(&client.shape, config);
+        let last = client.unpacked(client.plan(client.packed(&last)).planned_state);
+        prop_assert_eq!(final_faults(&first, &last), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn identities_are_planned_and_upgraded() {
+    let client = Client::new();
+    let Type::Object(attributes) = &client.shape else { panic!("no object") };
+    let of = |id: Dynamic| {
+        let mut all: BTreeMap<_, _> = attributes.keys().map(|name| (name.clone(), Dynamic::Null)).collect();
+        all.insert("id".to_owned(), id);
+        client.packed(&Dynamic::Map(all))
+    };
+    let shape = Type::Object([("id".to_owned(), Type::String)].into());
+    let id = |identity: Option<wire::ResourceIdentityData>| {
+        let value = identity.unwrap().identity_data.unwrap();
+        msgpack::decode(&value.msgpack, &shape).unwrap().get("id").clone()
+    };
+    let request = wire::plan_resource_change::Request {
+        type_name: Every::NAME.to_owned(),
+        prior_state: Some(of("1".into())),
+        config: Some(of(Dynamic::Null)),
+        ..Default::default()
+    };
+    let planned: wire::plan_resource_change::Response = client.call("PlanResourceChange", request);
+    assert_eq!(id(planned.planned_identity), "1".into());
+    let request = wire::upgrade_resource_identity::Request {
+        type_name: Every::NAME.to_owned(),
+        raw_identity: Some(wire::RawState { json: br#"{"id":"2"}"#.to_vec().into(), ..Default::default() }),
+        ..Default::default()
+    };
+    let upgraded: wire::upgrade_resource_identity::Response = client.call("UpgradeResourceIdentity", request);
+    assert_eq!(id(upgraded.upgraded_identity), "2".into());
+}
+
+#[test]
+fn a_destroy_and_a_move_are_asked_of_the_provider() {
+    let client = Client::new();
+    let schema: wire::get_provider_schema::Response =
+        client.call("GetProviderSchema", wire::get_provider_schema::Request::default());
+    let named: wire::get_metadata::Response = client.call("GetMetadata", wire::get_metadata::Request::default());
+    for capabilities in [schema.server_capabilities.unwrap(), named.server_capabilities.unwrap()] {
+        assert!(capabilities.plan_destroy && capabilities.move_resource_state);
+    }
+    let request = wire::move_resource_state::Request {
+        source_type_name: "other_thing".to_owned(),
+        target_type_name: Every::NAME.to_owned(),
+        ..Default::default()
+    };
+    let moved: wire::move_resource_state::Response = client.call("MoveResourceState", request);
+    assert!(moved.diagnostics[0].summary.contains("other_thing cannot be moved to m365_every"));
+    assert!(moved.diagnostics[0].detail.contains("state rm"));
+}
+
+#[test]
+fn a_second_plan_of_a_create_is_given_what_the_first_remembered() {
+    let client = Client::new();
+    let Type::Object(attributes) = &client.shape else { panic!("no object") };
+    let nothing = Dynamic::Map(attributes.keys().map(|name| (name.clone(), Dynamic::Null)).collect());
+    let config = client.packed(&nothing);
+    let plan = |planned: &[u8]| {
+        let request = wire::plan_resource_change::Request {
+            type_name: Every::NAME.to_owned(),
+            config: Some(config.clone()),
+            planned_private: planned.to_vec().into(),
+            ..Default::default()
+        };
+        client.call::<_, wire::plan_resource_change::Response>("PlanResourceChange", request)
+    };
+    let first = plan(&[]);
+    assert!(!failed(&first.diagnostics), "{:?}", first.diagnostics);
+    let replacement = br#"{"planned":"replacement","private":null}"#;
+    let told = plan(replacement).planned_private;
+    assert!(
+        told.starts_with(br#"{"planned":"replacement""#)
+            && !first.planned_private.starts_with(br#"{"planned":"replacement""#)
+    );
+}
+
 /// A struct's collections hold no null, which the CLI would send only where a user wrote it; that is told before apply.
 fn without_nulls_inside(parts: &mut BTreeMap<String, Dynamic>) {
     parts.values_mut().for_each(prune);
@@ -347,7 +434,10 @@ fn a_name_that_is_not_served_is_a_diagnostic_in_every_call() {
     let close = wire::close_ephemeral_resource::Request { type_name: type_name.clone(), ..Default::default() };
     let read = wire::read_resource::Request { type_name: type_name.clone(), ..Default::default() };
     let data = wire::read_data_source::Request { type_name: type_name.clone(), ..Default::default() };
-    let list = wire::validate_list_resource_config::Request { type_name, ..Default::default() };
+    let list = wire::validate_list_resource_config::Request { type_name: type_name.clone(), ..Default::default() };
+    let function = wire::call_function::Request { name: type_name, ..Default::default() };
+    let called: wire::call_function::Response = client.call("CallFunction", function);
+    assert!(called.error.unwrap().text.contains("m365_nothing"));
     let found = [
         client.call::<_, wire::open_ephemeral_resource::Response>("OpenEphemeralResource", open).diagnostics,
         client.call::<_, wire::close_ephemeral_resource::Response>("CloseEphemeralResource", close).diagnostics,

@@ -82,3 +82,51 @@ pub(super) async fn safe<T: Told>(rpc: &str, name: &str, handler: impl Future<Ou
     tracing::debug!(rpc, name, milliseconds, errors, warnings, "call");
     Ok(Response::new(answer))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+    use tracing_subscriber::layer::SubscriberExt;
+
+    type Read = wire::read_resource::Response;
+
+    #[tokio::test]
+    async fn a_panic_is_a_diagnostic_and_never_a_status() {
+        let answer = safe::<Read>("ReadResource", "m365_x", async { panic!("fell over") }).await;
+        assert_eq!(answer.unwrap().into_inner().diagnostics[0].summary, "Bug in the m365 provider: fell over");
+    }
+
+    /// Keeps the fields of every event.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<String>>>);
+
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Kept {
+        fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            struct Texts(Vec<String>);
+            impl tracing::field::Visit for Texts {
+                fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                    if field.name() != "milliseconds" {
+                        self.0.push(format!("{}={value:?}", field.name()));
+                    }
+                }
+            }
+            let mut texts = Texts(Vec::new());
+            event.record(&mut texts);
+            self.0.lock().unwrap().push(texts.0.join(" "));
+        }
+    }
+
+    #[tokio::test]
+    async fn each_call_is_one_event_without_values() {
+        let kept = Kept::default();
+        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(kept.clone()));
+        safe::<Read>("ReadResource", "m365_x", async { Ok(Read::default()) }).await.unwrap();
+        let refused = async { Err(Diagnostic::error("hunter2")) };
+        safe::<Read>("ReadResource", "m365_y", refused).await.unwrap();
+        let expected = |name: &str, errors| {
+            format!("message=call rpc=\"ReadResource\" name=\"{name}\" errors={errors} warnings=0")
+        };
+        assert_eq!(*kept.0.lock().unwrap(), [expected("m365_x", 0), expected("m365_y", 1)]);
+    }
+}

@@ -78,9 +78,15 @@ impl<R: Resource> Adapter<R> {
         }
     }
 
-    fn key(&self, state: &Dynamic) -> Result<R::Key> {
+    /// What a state says of which object it is. Its references end in URLs: one that is none is refused here, too.
+    fn key(&self, state: &Dynamic, imported: bool) -> Result<R::Key> {
         let parts = self.identity.attributes.keys().map(|name| (name.clone(), state.get(name).clone()));
-        from_dynamic(&planning::folded(&self.identity, Dynamic::Map(parts.collect()))).map_err(does_not_fit)
+        let parts = Dynamic::Map(parts.collect());
+        // What names the object of an import has passed its check, and may be another attribute's value.
+        if !imported {
+            referred(&self.identity, &parts)?;
+        }
+        from_dynamic(&planning::folded(&self.identity, parts)).map_err(does_not_fit)
     }
 
     /// `like`: what was planned or stored, whose spelling stays.
@@ -110,7 +116,7 @@ impl<R: Resource> Adapter<R> {
     }
 
     async fn read_object(&self, request: &Read, cx: &Context<R::Services>) -> Result<StateAnswer> {
-        let key = self.key(&request.state)?;
+        let key = self.key(&request.state, private::open::<R>(&request.private).imported)?;
         let prior = self.remembered(&request.state, &request.private, cx);
         match guarded(R::read(key, prior, cx)).await? {
             Some(stored) => self.answer(&stored, &request.state),
@@ -221,6 +227,7 @@ impl<R: Resource> Adapter<R> {
     async fn update(&self, request: &Apply, cx: &Context<R::Services>) -> Result<StateAnswer> {
         let private = private::open::<R>(&request.private);
         private.lost.into_iter().for_each(|lost| cx.warn(lost));
+        self.key(&request.prior, false)?;
         let mut state = self.stored(&request.planned, private.value.clone()).map_err(does_not_fit)?;
         let prior = self.stored(&request.prior, private.value).map_err(does_not_fit)?;
         let Err(found) = guarded(R::update(&mut state, prior, cx)).await else {
@@ -236,9 +243,10 @@ impl<R: Resource> Adapter<R> {
     }
 
     async fn delete(&self, request: &Apply, cx: &Context<R::Services>) -> Result<StateAnswer> {
+        let key = self.key(&request.prior, false)?;
         let prior = match self.remembered(&request.prior, &request.private, cx) {
             Some(prior) => Some(prior),
-            None => guarded(R::read(self.key(&request.prior)?, None, cx)).await?,
+            None => guarded(R::read(key, None, cx)).await?,
         };
         if let Some(prior) = prior {
             guarded(R::delete(prior, cx)).await?;

@@ -487,6 +487,18 @@ async fn a_state_that_cannot_be_used_is_observed_anew_and_can_be_destroyed() {
     );
 }
 
+#[tokio::test]
+async fn a_state_that_names_its_object_by_what_is_no_reference_is_neither_read_nor_deleted() {
+    let server = server();
+    let state = object(&[("wish", "a".into()), ("owner", "common?x/..".into()), ("id", ID.into())]);
+    let read = Read { state: state.clone(), private: memory(1), identity: Dynamic::Null };
+    let read = thing(&server).read(read, server.call()).await;
+    assert_eq!((summaries(&read.diagnostics), &read.state), (vec!["`owner` is not a GUID"], &state));
+    let delete = Apply { prior: state.clone(), private: memory(1), ..Apply::default() };
+    let deleted = thing(&server).apply(delete, server.call()).await;
+    assert_eq!((summaries(&deleted.diagnostics), &deleted.state), (vec!["`owner` is not a GUID"], &state));
+}
+
 #[test]
 fn no_value_is_in_debug_output() {
     let text = format!("{:?}", object(&[("wish", "hunter2".into()), ("members", set(&["hunter2"]))]));
