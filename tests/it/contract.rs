@@ -1,9 +1,10 @@
 //! The CLI's two checks, plan against configuration and applied against planned, on every step of the resources' lives, in process.
 
-use crate::cli_rules::{apply_faults, plan_faults};
+use crate::cli_rules::{apply_faults, final_faults, plan_faults};
+use crate::identity::Certificate;
 use crate::tenant::Tenant;
 use serde_json::{Value, json};
-use terraform_provider_m365::framework::requests::{Apply, Plan, Read};
+use terraform_provider_m365::framework::requests::{Apply, Plan, PlanAnswer, Read};
 use terraform_provider_m365::framework::{Diagnostic, Dynamic, Served, Server, Severity, from_json};
 use terraform_provider_m365::provider::{M365, Services};
 use terraform_provider_m365::registry;
@@ -19,6 +20,7 @@ struct Checked {
 struct Object {
     state: Dynamic,
     private: Vec<u8>,
+    identity: Dynamic,
 }
 
 fn errors(found: &[Diagnostic]) -> Vec<&Diagnostic> {
@@ -57,6 +59,16 @@ impl Checked {
         from_json(&self.served(resource).schema().object_type(), config).unwrap()
     }
 
+    async fn asked(&self, resource: &str, object: &Object, config: &Dynamic) -> PlanAnswer {
+        let request = Plan {
+            prior: object.state.clone(),
+            config: config.clone(),
+            private: object.private.clone(),
+            identity: object.identity.clone(),
+        };
+        self.served(resource).plan(request, self.server.call()).await
+    }
+
     /// Plans and checks the plan. `Err`: the provider's errors.
     async fn plan(
         &self,
@@ -65,34 +77,61 @@ impl Checked {
         config: &Dynamic,
     ) -> Result<(Dynamic, Vec<u8>), Vec<Diagnostic>> {
         let schema = self.served(resource).schema();
-        let request = Plan {
-            prior: object.state.clone(),
-            config: config.clone(),
-            private: object.private.clone(),
-            identity: Dynamic::Null,
-        };
-        let answer = self.served(resource).plan(request, self.server.call()).await;
+        let answer = self.asked(resource, object, config).await;
         if !errors(&answer.diagnostics).is_empty() {
             return Err(answer.diagnostics);
         }
         assert_eq!(plan_faults(schema, &object.state, config, &answer.planned), Vec::<String>::new());
         assert_eq!(answer.requires_replace, Vec::new());
+        assert!(answer.identity == object.identity || object.identity.is_null(), "a change keeps the identity");
         Ok((answer.planned, answer.private))
+    }
+
+    /// Plans with each configured value unknown in turn, as where another resource makes it: all that such a plan knows, the final
+    /// plan has.
+    async fn plan_with_unknowns(&self, resource: &str, object: &Object, config: &Dynamic, last: &Dynamic) {
+        let Dynamic::Map(parts) = config else { panic!("no object") };
+        for name in parts.keys().filter(|name| !parts[*name].is_null() && *name != "timeouts") {
+            let mut unknown = parts.clone();
+            unknown.insert(name.clone(), Dynamic::unknown());
+            let unknown = Dynamic::Map(unknown);
+            self.new_run().await;
+            assert_eq!(
+                errors(&self.served(resource).validate(unknown.clone(), self.server.call())),
+                Vec::<&Diagnostic>::new()
+            );
+            let first = self.asked(resource, object, &unknown).await;
+            assert_eq!(errors(&first.diagnostics), Vec::<&Diagnostic>::new(), "{resource} with `{name}` unknown");
+            let schema = self.served(resource).schema();
+            assert_eq!(plan_faults(schema, &object.state, &unknown, &first.planned), Vec::<String>::new(), "{name}");
+            assert_eq!(final_faults(&first.planned, last), Vec::<String>::new(), "{resource} with `{name}` unknown");
+        }
     }
 
     /// Plans, plans again (a plan is a function of its inputs), applies, reads back and plans once more, checking each step.
     async fn apply(&self, resource: &str, object: &Object, config: &Value) -> Result<Object, Vec<Diagnostic>> {
         let config = self.config(resource, config);
-        assert_eq!(
-            errors(&self.served(resource).validate(config.clone(), self.server.call())),
-            Vec::<&Diagnostic>::new()
-        );
+        let found = self.served(resource).validate(config.clone(), self.server.call());
+        assert_eq!(errors(&found), Vec::<&Diagnostic>::new());
         self.new_run().await;
         let (planned, private) = self.plan(resource, object, &config).await?;
+        self.plan_with_unknowns(resource, object, &config, &planned).await;
         self.new_run().await;
         assert_eq!(self.plan(resource, object, &config).await?.0, planned);
+        self.carried_out(resource, &object.state, planned, private, &config).await
+    }
+
+    /// Applies what was planned, reads back and plans once more.
+    async fn carried_out(
+        &self,
+        resource: &str,
+        prior: &Dynamic,
+        planned: Dynamic,
+        private: Vec<u8>,
+        config: &Dynamic,
+    ) -> Result<Object, Vec<Diagnostic>> {
         let request = Apply {
-            prior: object.state.clone(),
+            prior: prior.clone(),
             planned: planned.clone(),
             config: config.clone(),
             private,
@@ -103,23 +142,52 @@ impl Checked {
             return Err(answer.diagnostics);
         }
         assert_eq!(apply_faults(&planned, &answer.state), Vec::<String>::new());
-        assert!(!answer.identity.is_null());
-        let made = Object { state: answer.state, private: answer.private };
+        let made = Object { state: answer.state, private: answer.private, identity: answer.identity };
+        for name in self.served(resource).identity().attributes.keys() {
+            assert_eq!(made.identity.get(name), made.state.get(name), "the identity of {resource}");
+        }
         let read = self.read(resource, &made).await;
+        assert!(read.identity == made.identity, "the identity stays");
         // A shared object's first refresh also shows what is not ours, which no plan could know.
         if *config.get("exclusive") != Dynamic::Bool(false) {
-            assert_eq!(read.state, made.state, "what was applied is what is read");
+            assert_eq!(
+                apply_faults(&made.state, &read.state),
+                Vec::<String>::new(),
+                "what was applied is what is read"
+            );
         }
         self.new_run().await;
-        assert_eq!(self.plan(resource, &read, &config).await?.0, read.state, "the second plan is empty");
+        let again = self.plan(resource, &read, config).await?.0;
+        assert!(again.is_wholly_known(), "the second plan is empty");
+        assert_eq!(apply_faults(&again, &read.state), Vec::<String>::new(), "the second plan is empty");
         Ok(read)
     }
 
+    /// Replaces the object as the CLI does: planned as a change and once more as a create, deleted, made.
+    async fn replace(&self, resource: &str, object: &Object, config: &Value, because_of: &str) -> Object {
+        let config = self.config(resource, config);
+        self.new_run().await;
+        let first = self.asked(resource, object, &config).await;
+        assert_eq!(errors(&first.diagnostics), Vec::<&Diagnostic>::new());
+        assert_eq!(first.requires_replace, [because_of.into()], "{resource}");
+        let gone = Object { state: Dynamic::Null, private: first.private, identity: object.identity.clone() };
+        let second = self.asked(resource, &gone, &config).await;
+        assert_eq!(errors(&second.diagnostics), Vec::<&Diagnostic>::new());
+        let schema = self.served(resource).schema();
+        assert_eq!(plan_faults(schema, &Dynamic::Null, &config, &second.planned), Vec::<String>::new());
+        assert!(second.identity.is_null() || second.identity != object.identity, "{resource}: not that of what goes");
+        self.new_run().await;
+        let before = Object { private: second.private.clone(), ..object.clone() };
+        self.delete(resource, &before).await;
+        self.carried_out(resource, &Dynamic::Null, second.planned, second.private, &config).await.unwrap()
+    }
+
     async fn read(&self, resource: &str, object: &Object) -> Object {
-        let request = Read { state: object.state.clone(), private: object.private.clone(), identity: Dynamic::Null };
+        let request =
+            Read { state: object.state.clone(), private: object.private.clone(), identity: object.identity.clone() };
         let answer = self.served(resource).read(request, self.server.call()).await;
         assert_eq!(errors(&answer.diagnostics), Vec::<&Diagnostic>::new());
-        Object { state: answer.state, private: answer.private }
+        Object { state: answer.state, private: answer.private, identity: answer.identity }
     }
 
     async fn delete(&self, resource: &str, object: &Object) {
@@ -138,6 +206,9 @@ const APP: &str = "m365_connector_app";
 const SET: &str = "m365_connector_permission_set";
 const CONSENT: &str = "m365_admin_consent";
 const SECRET: &str = "m365_connector_secret";
+const CERTIFICATE: &str = "m365_connector_certificate";
+const FEDERATED: &str = "m365_connector_federated_credential";
+const GUARD: &str = "m365_connector_credentials_exclusive";
 
 #[tokio::test]
 async fn every_attribute_of_an_application_can_be_set_changed_and_cleared() {
@@ -282,7 +353,7 @@ async fn a_consent_that_fails_half_way_keeps_what_it_granted_and_gives_back_just
     assert!(answer.state.is_wholly_known());
 
     tenant.grant(&principal, "810c84a8-4a9e-49e6-bf7d-12d183f40d01").await;
-    provider.delete(CONSENT, &Object { state: answer.state, private: answer.private }).await;
+    provider.delete(CONSENT, &Object { state: answer.state, private: answer.private, identity: answer.identity }).await;
     let left = tenant.granted(&principal).await;
     assert_eq!(
         left.into_iter().collect::<Vec<_>>(),
@@ -372,12 +443,88 @@ async fn a_secret_is_rotated_and_kept_by_what_its_plan_said() {
     assert_eq!(tenant.applications().await[0]["passwordCredentials"], json!([]));
 }
 
-/// Holds the answer of the next such write, lets somebody else who had read before it write `body` to `path`, and lets it go on.
-async fn overtaken(tenant: &Tenant, written: &str, path: &str, body: Value) {
+#[tokio::test]
+async fn the_other_credentials_and_their_guard_follow_their_declaration() {
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let app = provider.apply(APP, &Object::default(), &json!({ "display_name": "x" })).await.unwrap();
+    let id = text(&app, "id");
+    let certificate = |pem: &str, name: &str| json!({ "application_id": id, "certificate": pem, "display_name": name });
+    let (one, other) = (Certificate::any(), Certificate::other());
+    let first = provider.apply(CERTIFICATE, &Object::default(), &certificate(&one.pem, "one")).await.unwrap();
+    let first = provider.replace(CERTIFICATE, &first, &certificate(&other.pem, "one"), "certificate").await;
+    let trust = |name: &str, subject: &str| json!({ "application_id": id, "name": name, "issuer": "https://issuer.example", "subject": subject });
+    let trusted = provider.apply(FEDERATED, &Object::default(), &trust("cicd", "a")).await.unwrap();
+    let trusted = provider.apply(FEDERATED, &trusted, &trust("cicd", "b")).await.unwrap();
+    let trusted = provider.replace(FEDERATED, &trusted, &trust("deploy", "c"), "name").await;
+    let guard = |keys: Value, names: Value| json!({ "application_id": id, "key_ids": keys, "federated_credential_names": names });
+    let guarded = provider
+        .apply(GUARD, &Object::default(), &guard(json!([text(&first, "key_id")]), json!(["deploy"])))
+        .await
+        .unwrap();
+    let guarded = provider.apply(GUARD, &guarded, &guard(json!([text(&first, "key_id")]), json!([]))).await.unwrap();
+    let path = format!("/applications/{id}/federatedIdentityCredentials");
+    assert_eq!(
+        tenant.admin(reqwest::Method::GET, &path, None).await["value"],
+        json!([]),
+        "the guard removes what it lists no more"
+    );
+    provider.delete(GUARD, &guarded).await;
+    provider.delete(FEDERATED, &trusted).await;
+    provider.delete(CERTIFICATE, &first).await;
+    assert_eq!(tenant.applications().await[0]["keyCredentials"], json!([]));
+}
+
+#[tokio::test]
+async fn every_resource_is_replaced_where_its_application_is_another() {
+    let tenant = Tenant::start().await;
+    let provider = Checked::start(&tenant).await;
+    let app = |name: &str| json!({ "display_name": name, "unique_name": name });
+    let one = provider.apply(APP, &Object::default(), &app("one")).await.unwrap();
+    let other = provider.apply(APP, &Object::default(), &app("other")).await.unwrap();
+    let on = |app: &Object, further: Value| {
+        let mut config = json!({ "application_id": text(app, "id") });
+        config.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
+        config
+    };
+    let consent = |app: &Object| json!({ "service_principal_id": text(app, "service_principal_id"), "permissions": ["microsoft_graph/application/User.Read.All"] });
+    let granted = provider.apply(CONSENT, &Object::default(), &consent(&one)).await.unwrap();
+    provider.replace(CONSENT, &granted, &consent(&other), "service_principal_id").await;
+    assert!(tenant.granted(&text(&one, "service_principal_id")).await.is_empty());
+    for (resource, further) in [
+        (SET, json!({ "apis": { "microsoft_graph": { "application": ["User.Read.All"] } } })),
+        (CERTIFICATE, json!({ "certificate": Certificate::any().pem, "display_name": "x" })),
+        (FEDERATED, json!({ "name": "xyz", "issuer": "https://issuer.example", "subject": "s" })),
+        (SECRET, json!({ "display_name": "x" })),
+    ] {
+        let made = provider.apply(resource, &Object::default(), &on(&one, further.clone())).await.unwrap();
+        provider.replace(resource, &made, &on(&other, further), "application_id").await;
+    }
+    let guarded = provider.apply(GUARD, &Object::default(), &on(&one, json!({}))).await.unwrap();
+    let all = on(&other, json!({ "key_ids": keys_of(&tenant, "other").await, "federated_credential_names": ["xyz"] }));
+    provider.replace(GUARD, &guarded, &all, "application_id").await;
+    let renamed = json!({ "display_name": "one", "unique_name": "renamed" });
+    provider.replace(APP, &provider.read(APP, &one).await, &renamed, "unique_name").await;
+}
+
+/// Ids of the secrets and certificates of the application of this unique name.
+async fn keys_of(tenant: &Tenant, name: &str) -> Vec<Value> {
+    let apps = tenant.applications().await;
+    let app = apps.iter().find(|one| one["uniqueName"] == name).unwrap();
+    let keys = ["passwordCredentials", "keyCredentials"].map(|kind| app[kind].as_array().unwrap().clone());
+    keys.into_iter().flatten().map(|one| one["keyId"].clone()).collect()
+}
+
+/// Holds the answer of the next such write.
+async fn hold(tenant: &Tenant, written: &str) -> u64 {
     let hold =
         json!({ "methods": ["PATCH"], "path": written, "times": 1, "action": { "hold": { "after_commit": true } } });
-    let rule = tenant.fault(hold).await;
-    tenant.until_held(rule).await;
+    tenant.fault(hold).await
+}
+
+/// Lets somebody else, who had read before the held write, write `body` to `path`, and lets it go on.
+async fn overtaken(tenant: &Tenant, held: u64, path: &str, body: Value) {
+    tenant.until_held(held).await;
     tenant.admin(reqwest::Method::PATCH, path, Some(body)).await;
     tenant.control(reqwest::Method::DELETE, "faults", None).await;
 }
@@ -396,11 +543,10 @@ async fn what_another_process_undoes_is_merged_once_more() {
     let others = json!({ "requiredResourceAccess": [{ "resourceAppId": graph, "resourceAccess": [{ "id": AUDIT_LOG, "type": "Role" }] }] });
     let path = format!("/applications/{id}");
     let none = Object::default();
-    let (made, ()) = futures_util::future::join(
-        provider.apply(SET, &none, &set),
-        overtaken(&tenant, "/graph/v1.0/applications/*", &path, others),
-    )
-    .await;
+    // The rule is there before what it is to catch begins.
+    let held = hold(&tenant, "/graph/v1.0/applications/*").await;
+    let (made, ()) =
+        futures_util::future::join(provider.apply(SET, &none, &set), overtaken(&tenant, held, &path, others)).await;
     assert!(made.is_ok());
     let asked = tenant.applications().await.remove(0)["requiredResourceAccess"][0]["resourceAccess"].clone();
     assert_eq!(asked.as_array().unwrap().len(), 2, "{asked}");
@@ -411,11 +557,10 @@ async fn what_another_process_undoes_is_merged_once_more() {
     let keys = ["microsoft_graph/delegated/Mail.Read"];
     let consent = json!({ "service_principal_id": principal, "permissions": keys, "exclusive": false });
     let others = json!({ "scope": "User.Read Group.Read.All" });
-    let (made, ()) = futures_util::future::join(
-        provider.apply(CONSENT, &none, &consent),
-        overtaken(&tenant, "/graph/v1.0/oauth2PermissionGrants/*", &path, others),
-    )
-    .await;
+    let held = hold(&tenant, "/graph/v1.0/oauth2PermissionGrants/*").await;
+    let (made, ()) =
+        futures_util::future::join(provider.apply(CONSENT, &none, &consent), overtaken(&tenant, held, &path, others))
+            .await;
     assert!(made.is_ok());
     let grant = tenant.admin(reqwest::Method::GET, &path, None).await;
     let mut scopes: Vec<_> = grant["scope"].as_str().unwrap().split(' ').collect();

@@ -109,14 +109,29 @@ async fn by_import_blocks_and_by_identity_where_the_cli_has_it() {
         forget(&workspace).await;
         let by_identity = format!("import {{\n  to = {APP}\n  identity = {{ id = \"{id}\" }}\n}}\nimport {{\n  to = {SET}\n  identity = {{ application_id = \"{id}\" }}\n}}\nimport {{\n  to = {CONSENT}\n  identity = {{ service_principal_id = \"{principal}\" }}\n}}\n");
         workspace.write(&by_profile(&by_identity)).unwrap();
-        let planned = workspace.run(&["plan", "-no-color", "-input=false"]).await.unwrap();
-        let too_old = planned.output.contains("An argument named \"identity\" is not expected here");
-        println!("import by identity: {}", if too_old { "this CLI is too old" } else { "tried" });
-        if !too_old {
-            workspace.apply(&[]).await.unwrap();
-            assert_eq!(tenant.writes().await, Vec::<String>::new());
-            assert_no_change(&workspace).await;
+        // Terraform and OpenTofu alike have it since 1.12.
+        let version = workspace.version().await.unwrap();
+        let minor: u32 = version.split('.').nth(1).unwrap().parse().unwrap();
+        if minor < 12 {
+            return println!("{version} has no import by identity");
         }
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(tenant.writes().await, Vec::<String>::new());
+        assert_no_change(&workspace).await;
+
+        forget(&workspace).await;
+        for bad in ["", "securends-office365", "x/../y?z"] {
+            let by = format!("import {{\n  to = {APP}\n  identity = {{ id = \"{bad}\" }}\n}}\n");
+            workspace.write(&by_profile(&by)).unwrap();
+            tenant.forget_requests().await;
+            let refused = workspace.run(&["plan", "-no-color", "-input=false"]).await.unwrap();
+            assert!(flat(&refused.expect(1).unwrap()).contains("[<tenant_id>/]<id>"), "{bad}");
+            assert_eq!(tenant.writes().await, Vec::<String>::new());
+        }
+        // In capitals it is the same identity.
+        let upper = format!("import {{\n  to = {APP}\n  identity = {{ id = \"{}\" }}\n}}\n", id.to_uppercase());
+        workspace.write(&by_profile(&upper)).unwrap();
+        workspace.run(&["plan", "-no-color", "-input=false"]).await.unwrap().expect(0).unwrap();
     })
     .await;
 }
@@ -167,6 +182,19 @@ async fn what_cannot_be_imported_says_why() {
                 && output.contains("[<tenant_id>/]<application_id>"),
             "{output}"
         );
+        for bad in [
+            "common?x/".to_owned() + &id,
+            "contoso.com/".to_owned() + &id,
+            format!("{id}/"),
+            String::new(),
+            " ".to_owned(),
+        ] {
+            tenant.forget_requests().await;
+            let output = refusal(SET, &bad).await;
+            assert!(output.contains("[<tenant_id>/]<application_id>"), "{bad}: {output}");
+            let (_, log) = tenant.control(reqwest::Method::GET, "requests", None).await;
+            assert_eq!(log["value"], json!([]), "{bad}: nothing is asked for it");
+        }
         let output = refusal(APP, "11111111-2222-3333-4444-555555555555").await;
         assert!(output.contains("non-existent"), "{output}");
         tenant.admin(reqwest::Method::DELETE, &format!("/applications/{id}"), None).await;

@@ -1,5 +1,7 @@
-//! Who may import whom: the layers of `docs/architecture.md`, read from the `use` lines.
+//! Who may import whom: the layers of `docs/architecture.md`, and no two files that need each other. Read from the paths in the source.
 
+use crate::sources::{Source, Sources};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Module → modules of this crate that it may use.
@@ -9,57 +11,116 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("graph", &[]),
     ("sandbox", &["catalog"]),
     ("protocol", &["framework"]),
-    ("provider", &["framework", "graph", "catalog", "resources", "data_sources", "ephemeral"]),
+    ("provider", &["framework", "graph", "catalog"]),
+    ("functions", &["framework", "catalog", "provider"]),
     ("ephemeral", &["framework", "graph", "catalog", "provider"]),
     ("data_sources", &["framework", "graph", "catalog", "provider"]),
     ("resources", &["framework", "graph", "catalog", "provider"]),
-    ("cli", &["framework", "graph", "catalog", "provider", "protocol", "sandbox", "resources"]),
+    ("registry", &["framework", "provider", "resources", "data_sources", "ephemeral", "functions"]),
+    ("cli", &["framework", "graph", "catalog", "provider", "registry", "protocol", "sandbox", "resources"]),
 ];
 
-fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, found);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            found.push(path);
+/// Every arrow from a module to one that it may not use.
+fn forbidden(sources: &Sources) -> BTreeSet<String> {
+    let module = |file: &str| file.split(['/', '.']).next().unwrap().to_owned();
+    let mut found = BTreeSet::new();
+    for (from, to) in sources.arrows() {
+        let (from, to) = (module(&from), module(&to));
+        let allowed = ALLOWED.iter().find(|(name, _)| *name == from);
+        let allowed = allowed.unwrap_or_else(|| panic!("`{from}` is in no layer")).1;
+        if from != to && !allowed.contains(&to.as_str()) {
+            found.insert(format!("{from} → {to}"));
         }
     }
+    found
 }
 
-/// Module and imported module of every forbidden arrow in `text`.
-fn forbidden(module: &str, text: &str) -> Vec<String> {
-    let allowed =
-        ALLOWED.iter().find(|(name, _)| *name == module).unwrap_or_else(|| panic!("`{module}` is in no layer")).1;
-    let used = text
-        .match_indices("crate::")
-        .map(|(at, _)| text[at + 7..].split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap());
-    used.filter(|used| *used != module && ALLOWED.iter().any(|(name, _)| name == used) && !allowed.contains(used))
-        .map(|used| format!("{module} → {used}"))
+/// The files of every circle.
+fn circles(sources: &Sources) -> BTreeSet<Vec<String>> {
+    let mut next = BTreeMap::<String, BTreeSet<String>>::new();
+    for (from, to) in sources.arrows() {
+        next.entry(from).or_default().insert(to);
+    }
+    let reachable = |start: &str| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![start.to_owned()]);
+        while let Some(file) = open.pop() {
+            for to in next.get(&file).into_iter().flatten() {
+                if seen.insert(to.clone()) {
+                    open.push(to.clone());
+                }
+            }
+        }
+        seen
+    };
+    let all: BTreeMap<_, _> = next.keys().map(|file| (file.clone(), reachable(file))).collect();
+    let mutual = |a: &String, b: &String| all[a].contains(b) && all.get(b).is_some_and(|back| back.contains(a));
+    all.keys()
+        .filter(|file| all[*file].contains(*file))
+        .map(|file| all.keys().filter(|other| mutual(file, other)).cloned().collect())
         .collect()
+}
+
+fn of_this_crate() -> Sources {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    // `main.rs` and `lib.rs` are above all.
+    Sources::read(&folder, &["main.rs", "lib.rs"])
 }
 
 #[test]
 fn no_module_imports_what_it_may_not() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut all = Vec::new();
-    files(&source, &mut all);
-    for path in all.iter().filter(|path| path.parent() != Some(source.as_path())) {
-        let module =
-            path.strip_prefix(&source).unwrap().components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
-        assert_eq!(
-            forbidden(&module, &std::fs::read_to_string(path).unwrap()),
-            Vec::<String>::new(),
-            "{}",
-            path.display()
-        );
-    }
+    assert_eq!(forbidden(&of_this_crate()), BTreeSet::new());
+}
+
+/// Modules whose files are still to be drawn apart.
+const TANGLED: &[&str] = &["cli/demo", "graph/", "resources/", "sandbox/"];
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let mut found = circles(&of_this_crate());
+    found.retain(|files| !TANGLED.iter().any(|module| files.iter().all(|file| file.starts_with(module))));
+    assert_eq!(found, BTreeSet::new());
+}
+
+fn example(files: &[(&str, &str)]) -> Sources {
+    Sources::of(files.iter().map(|(file, text)| Source::new(file, text)).collect())
 }
 
 #[test]
-fn the_check_sees_a_forbidden_arrow() {
-    assert_eq!(forbidden("framework", "use crate::graph::Graph;"), ["framework → graph"]);
-    assert_eq!(forbidden("sandbox", "use crate::graph::Graph; use crate::catalog::Catalog;"), ["sandbox → graph"]);
+fn the_checks_see_an_arrow_however_it_is_written() {
+    let graph = ("graph/mod.rs", "mod client;\npub use client::Graph;\nstruct Own;");
+    let client = ("graph/client.rs", "pub struct Graph;");
+    for text in [
+        "use crate::graph::Graph;",
+        "use crate::{graph::Graph};",
+        "use crate::{\n    catalog::Catalog,\n    graph::{self, Graph},\n};",
+        "use super::super::graph::Graph;",
+        "fn f() { crate::graph::client::new() }",
+        "fn f() -> super::super::graph::Own { }",
+    ] {
+        let sources = example(&[
+            graph,
+            client,
+            ("catalog.rs", ""),
+            ("framework/value.rs", text),
+            ("framework/mod.rs", "mod value;"),
+        ]);
+        assert!(forbidden(&sources).contains("framework → graph"), "{text}: {:?}", sources.arrows());
+    }
+    let innocent = "// crate::graph::Graph\nconst A: &str = \"crate::graph::Graph\";\n#[cfg(test)]\nmod tests {\n    use crate::graph::Graph;\n}\n";
+    let sources = example(&[graph, client, ("framework/value.rs", innocent), ("framework/mod.rs", "mod value;")]);
+    assert_eq!(forbidden(&sources), BTreeSet::new());
+}
+
+#[test]
+fn the_checks_see_a_circle_through_a_re_export() {
+    let sources = example(&[
+        ("graph/mod.rs", "mod a;\nmod b;\nmod c;\npub use a::A;"),
+        ("graph/a.rs", "use super::b::B;\npub struct A;"),
+        ("graph/b.rs", "use super::c::C;\npub struct B;"),
+        ("graph/c.rs", "use crate::graph::A;\npub struct C;"),
+    ]);
+    let files = ["graph/a.rs", "graph/b.rs", "graph/c.rs"].map(str::to_owned).to_vec();
+    assert_eq!(circles(&sources), BTreeSet::from([files]));
 }
 
 #[test]

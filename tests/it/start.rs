@@ -9,13 +9,13 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
-const COOKIE: (&str, &str) =
+pub const COOKIE: (&str, &str) =
     ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 /// How a client of HTTP/2 begins, with an empty SETTINGS frame.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
 /// Starts the provider with these variables, and reads the first line of its standard output.
-async fn started(variables: &[(&str, &str)]) -> (Child, String) {
+pub async fn started(variables: &[(&str, &str)]) -> (Child, String) {
     let mut child = Command::new(PROVIDER)
         .env_remove(COOKIE.0)
         .env_remove("PLUGIN_CLIENT_CERT")
@@ -33,7 +33,7 @@ async fn started(variables: &[(&str, &str)]) -> (Child, String) {
 }
 
 /// The first bytes that the socket of the handshake line answers to HTTP/2 without TLS.
-async fn answer(line: &str) -> Vec<u8> {
+pub async fn answer(line: &str) -> Vec<u8> {
     let mut stream = UnixStream::connect(line.split('|').nth(3).unwrap()).await.unwrap();
     stream.write_all(PREFACE).await.unwrap();
     let mut bytes = vec![0; 9];
@@ -52,21 +52,11 @@ async fn without_the_cookie_it_is_a_tool_that_shows_its_help() {
 }
 
 #[tokio::test]
-async fn version_6_is_spoken_whatever_the_cli_offers() {
-    for offered in ["5,6", "6", "5,7", ""] {
-        let (_child, line) = started(&[COOKIE, ("PLUGIN_PROTOCOL_VERSIONS", offered)]).await;
-        let fields: Vec<_> = line.split('|').collect();
-        assert_eq!(
-            (fields.len(), &fields[..3], &fields[4..]),
-            (6, &["1", "6", "unix"][..], &["grpc", ""][..]),
-            "{line}"
-        );
-        assert_eq!(
-            answer(&line).await.get(3),
-            Some(&4),
-            "a SETTINGS frame: plain HTTP/2 where no certificate was given"
-        );
-    }
+async fn version_6_is_spoken_on_a_socket() {
+    let (_child, line) = started(&[COOKIE]).await;
+    let fields: Vec<_> = line.split('|').collect();
+    assert_eq!((fields.len(), &fields[..3], &fields[4..]), (6, &["1", "6", "unix"][..], &["grpc", ""][..]), "{line}");
+    assert_eq!(answer(&line).await.get(3), Some(&4), "a SETTINGS frame: plain HTTP/2 where no certificate was given");
 }
 
 #[tokio::test]

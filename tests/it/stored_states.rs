@@ -2,7 +2,7 @@
 
 use crate::workspace::{BLOCK, HEAD, assert_no_change, every_cli};
 use serde_json::{Value, json};
-use terraform_provider_m365::framework::{Dynamic, from_json};
+use terraform_provider_m365::framework::Dynamic;
 use terraform_provider_m365::registry;
 
 /// Type, schema version and the attributes as the CLI hands them over.
@@ -34,10 +34,10 @@ fn every_stored_state_is_read_without_loss() {
         let resource = server.resource(name).unwrap();
         let (state, schema) = (resource.upgrade(*version, text.as_bytes()).unwrap(), resource.schema());
         let stored: Value = serde_json::from_str(text).unwrap();
-        let typed = from_json(&schema.object_type(), &stored).unwrap();
         for (attribute, value) in stored.as_object().unwrap() {
             assert!(schema.attributes.contains_key(attribute), "{name}: `{attribute}` would be lost");
-            assert_eq!(state.get(attribute), typed.get(attribute), "{name}: {attribute} = {value}");
+            let read = &as_json(state.get(attribute));
+            assert!(*value == *read || value.is_null(), "{name}: {attribute} = {value}, read as {read}");
         }
         for (attribute, shape) in &schema.attributes {
             let value = state.get(attribute);
@@ -46,6 +46,18 @@ fn every_stored_state_is_read_without_loss() {
                 "{name}: `{attribute}` has a default and is null"
             );
         }
+    }
+}
+
+/// A value as JSON, by way of nothing that read it. The sets of these states are sorted.
+fn as_json(value: &Dynamic) -> Value {
+    match value {
+        Dynamic::Null | Dynamic::Unknown(_) => Value::Null,
+        Dynamic::Bool(value) => json!(value),
+        Dynamic::Number(number) => serde_json::from_str(number.as_str()).unwrap(),
+        Dynamic::String(text) => json!(text),
+        Dynamic::List(items) => items.iter().map(as_json).collect(),
+        Dynamic::Map(items) => items.iter().map(|(name, item)| (name.clone(), as_json(item))).collect(),
     }
 }
 
