@@ -184,6 +184,7 @@ pub struct Context<S> {
     /// As written; null in a refresh.
     config: Dynamic,
     phase: Phase,
+    planned: Option<Json>,
     findings: Mutex<Findings>,
     /// When this call has to be done.
     pub deadline: Instant,
@@ -205,7 +206,19 @@ impl<S> Context<S> {
         limit: Duration,
         cancelled: CancellationToken,
     ) -> Self {
-        Self { services, config, phase, findings: Mutex::default(), deadline: Instant::now() + limit, cancelled }
+        let (findings, deadline) = (Mutex::default(), Instant::now() + limit);
+        Self { services, config, phase, planned: None, findings, deadline, cancelled }
+    }
+
+    /// The same for a create, whose plan remembered this.
+    pub(super) fn planned_with(self, private: &impl Serialize) -> Self {
+        Self { planned: serde_json::to_value(private).ok(), ..self }
+    }
+
+    /// What the plan of this create remembered: of a replacement, beside what is remembered of the object that it replaces. The new
+    /// object's own private data begin empty. Only while creating.
+    pub fn planned_private<P: DeserializeOwned>(&self) -> Option<P> {
+        serde_json::from_value(self.planned.clone()?).ok()
     }
 
     /// What the provider offers. Fails while the provider is not configured.

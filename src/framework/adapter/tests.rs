@@ -125,6 +125,7 @@ impl Resource for Thing {
                 return Err(Diagnostic::error("Interrupted").into());
             }
             "forget" => Computed::Unknown,
+            "recall" => Note(format!("{:?}", cx.planned_private::<Memory>().map(|memory| memory.seen))).into(),
             "limit" => Note((cx.deadline - tokio::time::Instant::now()).as_secs().to_string()).into(),
             other => Note(other.to_owned()).into(),
         };
@@ -258,6 +259,15 @@ async fn what_was_made_is_stored_though_its_state_does_not_encode() {
     let answer = created("unencodable").await;
     assert_eq!(answer.diagnostics.len(), 1);
     assert_eq!((answer.state.get("owner"), answer.state.get("id")), (&OWNER.into(), &Dynamic::Null));
+}
+
+#[tokio::test]
+async fn a_create_knows_what_its_plan_remembered_and_begins_with_nothing() {
+    let server = server();
+    let request =
+        Apply { planned: stored("recall"), config: config("recall"), private: memory(42), ..Apply::default() };
+    let answer = thing(&server).apply(request, server.call()).await;
+    assert_eq!((answer.state.get("note"), seen(&answer.private)), (&"Some(42)".into(), json!(0)));
 }
 
 #[tokio::test]
