@@ -28,7 +28,7 @@ mod transport;
 
 pub use app_management_policy::{AppManagementPolicy, PasswordRule};
 pub use app_role_assignment::AppRoleAssignment;
-pub use application::{Application, ApplicationPatch, NewApplication, Patch, RequiredResourceAccess, ResourceAccess};
+pub use application::{Application, ApplicationPatch, Patch, RequiredResourceAccess, ResourceAccess};
 pub use auth::{AccessToken, AuthError, Claims, TokenRequest, TokenSource};
 pub use azure_cli::AzureCli;
 pub use client_assertion::{Assertion, ClientAssertion};

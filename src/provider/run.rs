@@ -93,6 +93,14 @@ impl Run {
         locked(&self.stored).get(target).and_then(|found| serde_json::from_value(found.private.clone()).ok())
     }
 
+    /// The same for the plan of a create that rests nothing on it: private data of what may be its own, tainted object.
+    pub fn private_of<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
+        locked(&self.stored)
+            .get(target)
+            .filter(|found| !found.leaves)
+            .and_then(|found| serde_json::from_value(found.private.clone()).ok())
+    }
+
     /// For the plan of a create: private data of the object at `target` that this very resource has in the state, because it is
     /// tainted. The CLI refreshes an instance before it plans it, so this does not depend on the order of calls; what is at the
     /// target for another resource, whose destroy is planned by itself, is told apart here or in [`Run::plan_destroy`].
