@@ -2,7 +2,7 @@
 
 use super::{ConnectorApp, Deletion, State};
 use crate::framework::{Diagnostic, Result};
-use crate::graph::Graph;
+use crate::graph::{Graph, Purged};
 use crate::provider::Cx;
 
 impl State {
@@ -20,17 +20,30 @@ impl State {
         }
         claim.lock(id).await?;
         let graph = claim.tenant.graph.clone();
-        graph.delete_application(id).await?;
+        let was_there = graph.delete_application(id).await?;
         claim.release();
         if self.value.deletion == Deletion::Permanent || self.private.incomplete {
             // Graph deletes the home tenant's principal with its application; it stays among the deleted items by itself.
-            if let Some(principal) = self.value.service_principal_id.known() {
-                graph.purge_deleted_item(principal).await?;
+            for deleted in self.value.service_principal_id.known().into_iter().chain([id]) {
+                purge(deleted, was_there, &graph, cx).await?;
             }
-            graph.purge_deleted_item(id).await?;
         }
         Ok(())
     }
+}
+
+/// Purges what was deleted, a moment ago or long since. That it never shows among the deleted items is said: it would be restorable.
+async fn purge(id: &str, just_now: bool, graph: &Graph, cx: &Cx) -> Result<()> {
+    if !just_now {
+        graph.purge_deleted_item(id).await?;
+    } else if graph.purge_once_deleted(id).await? == Purged::Absent {
+        cx.warn(Diagnostic::warning(format!("The deleted object {id} may not be gone for good")).help(
+            "It was deleted, but did not show among the deleted items in time, so that it could not be purged. Where it shows there later (Entra \
+             admin center, App registrations, Deleted applications), delete it permanently by hand: until then, and for 30 days, it keeps its \
+             `unique_name`.",
+        ));
+    }
+    Ok(())
 }
 
 /// Restores what was deleted of an application: itself, its service principal, or both.

@@ -5,7 +5,9 @@ use super::names::{name_is_taken, why_taken};
 use super::owners::owners_of;
 use super::{ConnectorApp, OnExisting};
 use crate::framework::{Diagnostic, Result};
-use crate::graph::{Application, ApplicationPatch, Graph, GraphError, Patch, ServicePrincipal, ServicePrincipalPatch};
+use crate::graph::{
+    Application, ApplicationPatch, Graph, GraphError, Patch, ServicePrincipal, ServicePrincipalPatch, WINDOW,
+};
 use crate::provider::{Claim, Cx};
 
 /// Tag with which the portal lists a service principal among the enterprise applications.
@@ -148,7 +150,14 @@ impl ConnectorApp {
     async fn make_anew(&self, deleted: &Application, graph: &Graph) -> Result<Made> {
         purge_principals(&deleted.app_id, graph).await?;
         graph.purge_deleted_item(&deleted.id).await?;
-        Ok(Made::New(graph.create_application(&self.to_graph(graph)).await?))
+        let mut waits = graph.waits();
+        loop {
+            match graph.create_application(&self.to_graph(graph)).await {
+                // The directory may not have seen everywhere yet that the name is free.
+                Err(error) if error.is_unique_name_taken() && waits.again(WINDOW, Some(&error)).await? => {}
+                made => return Ok(Made::New(made?)),
+            }
+        }
     }
 
     /// Takes from an application of ours all that is left from before: nothing that once let somebody in may come back unseen. The

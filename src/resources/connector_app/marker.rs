@@ -68,11 +68,10 @@ pub(super) async fn is_unfinished(app: &Application, graph: &Graph) -> Result<bo
         return Ok(false);
     }
     let principal = graph.service_principal_by_app_id(&app.app_id).await?;
-    if principal.is_none() {
-        let deleted = nothing_if_forbidden(graph.deleted_service_principals_of(&app.app_id).await)?;
-        if deleted.is_some_and(|all| all.is_empty()) {
-            return Ok(true);
-        }
+    if principal.is_none()
+        && let Some(deleted) = nothing_if_forbidden(graph.deleted_service_principals_of(&app.app_id).await)?
+    {
+        return Ok(deleted.is_empty());
     }
     Ok(is_young(app, graph.now()) && !is_in_use(app, principal.as_ref(), graph).await?)
 }

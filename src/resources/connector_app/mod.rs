@@ -10,7 +10,7 @@ mod reading;
 
 pub(crate) use marker::{confirm_create, is_marker};
 
-use super::{plan_tenant, redirect_uris};
+use super::{plan_tenant, redirect_uris, target};
 use crate::catalog::Existing;
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, configurable, forces_replacement, guid,
@@ -231,8 +231,14 @@ impl Resource for ConnectorApp {
         state.plan_among_others(prior.is_none(), cx).await
     }
 
+    fn stored(&self, services: &Services) {
+        if let (Some(tenant), Some(name)) = (self.tenant_id.known(), self.unique_name.known()) {
+            services.run.known_in_state(target::<Self>(tenant, name));
+        }
+    }
+
     async fn plan_destroy(prior: &State, cx: &Cx) -> Result<()> {
-        prior.plan_destroy_among_others(cx).await
+        prior.plan_destroy_among_others(cx)
     }
 
     async fn create(state: &mut State, cx: &Cx) -> Result<()> {

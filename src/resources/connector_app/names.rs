@@ -1,6 +1,6 @@
 //! The names of an application while it is planned: what comes from a profile, how `unique_name` is derived, and who has it already.
 
-use super::marker::is_unfinished;
+use super::marker::{is_ours, is_unfinished};
 use super::{ConnectorApp, OnExisting, State};
 use crate::catalog::ProfileVersion;
 use crate::framework::{Computed, Diagnostic, Result};
@@ -91,33 +91,33 @@ impl State {
         let Some(graph) = cx.graph_for_plan(self.value.tenant_id.known().map(String::as_str))? else { return Ok(()) };
         let Some(found) = holder(&name, &graph).await? else { return Ok(()) };
         let unfinished = is_unfinished(&found, &graph).await?;
-        if !self.value.adopts(&found) || unfinished {
-            // Its own tainted self, which is destroyed first. Where that turns out not to be so, the planned destroy tells.
-            if run.replaced::<serde_json::Value>(&target).is_some() {
-                return Ok(());
-            }
-            if !unfinished {
-                return Err(name_is_taken(&found).at("unique_name").into());
-            }
+        if unfinished || self.value.adopts(&found) {
+            cx.warn(will_be_taken_over(&found, unfinished, self.value.on_existing).at("on_existing"));
+            return Ok(());
         }
-        cx.warn(will_be_taken_over(&found, unfinished, self.value.on_existing).at("on_existing"));
+        let refusal = name_is_taken(&found);
+        // Its own tainted self, which is destroyed first. Where that turns out not to be so, the planned destroy tells.
+        if run.excuse(&target, &refusal) {
+            return Ok(());
+        }
+        let refusal = refusal.at("unique_name");
+        if !is_ours(&found) {
+            return Err(refusal.into());
+        }
+        // Perhaps its own deposed self: then this is apply, and the create refuses.
+        cx.refuse_in_plan(refusal)?;
+        cx.warn(will_be_refused(&found).at("unique_name"));
         Ok(())
     }
 
     /// A planned destroy by itself: the object is no tainted one whose replacement was planned, whatever that plan took it for.
-    pub(super) async fn plan_destroy_among_others(&self, cx: &Cx) -> Result<()> {
+    pub(super) fn plan_destroy_among_others(&self, cx: &Cx) -> Result<()> {
         let Some(name) = self.value.unique_name.known() else { return Ok(()) };
         let target = target::<ConnectorApp>(self.value.tenant_id.get()?, name);
-        if cx.run()?.plan_destroy(&target) {
-            return Ok(());
+        match cx.run()?.plan_destroy(&target) {
+            true => Ok(()),
+            false => cx.run()?.excused(&target).map_or(Ok(()), |refusal| Err(refusal.into())),
         }
-        let Some(graph) = cx.graph_for_plan(self.value.tenant_id.known().map(String::as_str))? else { return Ok(()) };
-        let Some(found) = holder(name, &graph).await? else { return Ok(()) };
-        if !is_unfinished(&found, &graph).await? {
-            return Err(name_is_taken(&found).into());
-        }
-        cx.warn(will_be_taken_over(&found, true, OnExisting::Error));
-        Ok(())
     }
 }
 
@@ -141,6 +141,14 @@ pub(super) fn name_is_taken(found: &Application) -> Diagnostic {
 fn will_be_taken_over(found: &Application, unfinished: bool, on_existing: OnExisting) -> Diagnostic {
     Diagnostic::warning(format!("The existing application \"{}\" will be taken over", found.display_name))
         .help(format!("Client id {}, object id {}. {}", found.app_id, found.id, why_taken(unfinished, on_existing)))
+}
+
+fn will_be_refused(found: &Application) -> Diagnostic {
+    Diagnostic::warning(format!("The existing application \"{}\" will not be taken over", found.display_name)).help(format!(
+        "Client id {}, object id {}. This provider made it, and it is in use: the apply refuses to make another one of its name. Import it, \
+         set `on_existing = \"adopt_ours\"`, or choose another `unique_name`.",
+        found.app_id, found.id
+    ))
 }
 
 /// Why an application that is there already is taken over.
