@@ -1,5 +1,6 @@
 //! What a resource, data source, ephemeral resource or function implements, and what it is given.
 
+use super::held::Held;
 use super::{Diagnostic, Dynamic, Path, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -85,6 +86,9 @@ pub trait Resource: Model {
     ) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
+    /// Takes notice of an object that the state holds, as it is stored there: before anything else is asked of it in this process, also
+    /// where nothing is refreshed.
+    fn stored(&self, _services: &Self::Services) {}
     /// Says what a destroy will not do. The plan itself is fixed. Skipped where the stored state cannot be used.
     fn plan_destroy(_prior: &StoredOf<Self>, _cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
@@ -186,6 +190,7 @@ pub struct Context<S> {
     phase: Phase,
     planned: Option<Json>,
     findings: Mutex<Findings>,
+    pub(super) held: Arc<Held>,
     /// When this call has to be done.
     pub deadline: Instant,
     /// Ends waiting soon: the CLI asked the provider to stop.
@@ -206,8 +211,8 @@ impl<S> Context<S> {
         limit: Duration,
         cancelled: CancellationToken,
     ) -> Self {
-        let (findings, deadline) = (Mutex::default(), Instant::now() + limit);
-        Self { services, config, phase, planned: None, findings, deadline, cancelled }
+        let (findings, held, deadline) = (Mutex::default(), Arc::default(), Instant::now() + limit);
+        Self { services, config, phase, planned: None, findings, held, deadline, cancelled }
     }
 
     /// The same for a create, whose plan remembered this.
@@ -219,6 +224,12 @@ impl<S> Context<S> {
     /// object's own private data begin empty. Only while creating.
     pub fn planned_private<P: DeserializeOwned>(&self) -> Option<P> {
         serde_json::from_value(self.planned.clone()?).ok()
+    }
+
+    /// A call with nothing configured, for unit tests.
+    #[cfg(test)]
+    pub fn of(services: Arc<S>) -> Self {
+        Self::new(Some(services), Phase::Refresh, Dynamic::Null, Duration::from_secs(60), CancellationToken::new())
     }
 
     /// What the provider offers. Fails while the provider is not configured.
@@ -264,6 +275,13 @@ impl<S> Context<S> {
     /// Whether a tainted object is deleted. Its private data are what the plan of its replacement gave. Only while deleting.
     pub fn is_tainted(&self) -> bool {
         self.phase == Phase::Apply { tainted: true }
+    }
+
+    /// Fails with `error` where this process is known to plan. Else it is held until a call of any resource shows that, and given there;
+    /// where none does, the create itself has to refuse: the CLI does not tell a plan from the one that it makes again in apply, which
+    /// must not fail. Only while planning.
+    pub fn refuse_in_plan(&self, error: Diagnostic) -> Result<()> {
+        self.held.refuse(error)
     }
 
     /// Adds a warning to the answer.
