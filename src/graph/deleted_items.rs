@@ -1,6 +1,6 @@
 //! Graph's `directory/deletedItems`: what was deleted less than 30 days ago and can be restored.
 
-use super::application::Application;
+use super::application::{Application, SELECT};
 use super::errors::GraphError;
 use super::http::{escaped, quoted};
 use super::service_principal::ServicePrincipal;
@@ -33,7 +33,9 @@ impl Graph {
 
     /// The deleted application that holds the alternate key. Graph documents no filter by it here, so all are looked through.
     pub async fn deleted_application_by_unique_name(&self, name: &str) -> Result<Option<Application>, GraphError> {
-        let all: Vec<Application> = self.list("/directory/deletedItems/microsoft.graph.application").await?;
+        let all: Vec<Application> = self
+            .list(&format!("/directory/deletedItems/microsoft.graph.application?$select={SELECT}&$top=999"))
+            .await?;
         Ok(all.into_iter().find(|app| app.unique_name.as_deref() == Some(name)))
     }
 

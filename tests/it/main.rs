@@ -21,6 +21,7 @@ mod drift;
 mod elsewhere;
 mod federated_credentials;
 mod five_connectors;
+mod graph_client;
 mod identity;
 mod imports;
 mod kill_and_resume;
