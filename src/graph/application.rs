@@ -1,12 +1,15 @@
 //! Graph's `application`.
 
+use super::date::Date;
 use super::errors::GraphError;
 use super::http::{escaped, quoted};
 use super::lenient::null_as_default;
 use super::transport::{Graph, Retry};
+use super::writes::is_recent;
 use serde::{Deserialize, Serialize, Serializer};
 
-const SELECT: &str = "id,appId,displayName,description,notes,uniqueName,signInAudience,createdDateTime,publisherDomain,\
+/// What is read of one.
+pub(super) const SELECT: &str = "id,appId,displayName,description,notes,uniqueName,signInAudience,createdDateTime,publisherDomain,\
 deletedDateTime,serviceManagementReference,tags,api,web,spa,publicClient,requiredResourceAccess,servicePrincipalLockConfiguration";
 
 /// An application as read.
@@ -309,7 +312,16 @@ impl Graph {
 
     /// By object id.
     pub async fn application(&self, id: &str) -> Result<Option<Application>, GraphError> {
-        self.find(&format!("/applications/{}?$select={SELECT}", escaped(id))).await
+        let found = self.find(&format!("/applications/{}?$select={SELECT}", escaped(id))).await?;
+        Ok(found.inspect(|app| self.meet(app)))
+    }
+
+    /// One that was made a moment ago, be it by an earlier process, is fresh: a replica that does not know it says nothing.
+    fn meet(&self, app: &Application) {
+        let made = app.created_date_time.as_deref().and_then(|made| Date::new(made).time());
+        if made.is_some_and(|made| is_recent(made, self.now())) {
+            self.remember(&[&app.id, &app.app_id]);
+        }
     }
 
     /// Whether there is such an application. One that this client may just have made is given some seconds to show.
@@ -326,12 +338,14 @@ impl Graph {
 
     /// By client id.
     pub async fn application_by_app_id(&self, app_id: &str) -> Result<Option<Application>, GraphError> {
-        self.find(&format!("/applications(appId='{}')?$select={SELECT}", quoted(app_id))).await
+        let found = self.find(&format!("/applications(appId='{}')?$select={SELECT}", quoted(app_id))).await?;
+        Ok(found.inspect(|app| self.meet(app)))
     }
 
     /// By alternate key.
     pub async fn application_by_unique_name(&self, name: &str) -> Result<Option<Application>, GraphError> {
-        self.find(&format!("/applications(uniqueName='{}')?$select={SELECT}", quoted(name))).await
+        let found = self.find(&format!("/applications(uniqueName='{}')?$select={SELECT}", quoted(name))).await?;
+        Ok(found.inspect(|app| self.meet(app)))
     }
 
     /// All of this name, which need not be unique.

@@ -243,3 +243,42 @@ impl TokenCache {
         Ok(token)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Gives tokens of this life, and counts them.
+    struct Source(Duration, AtomicU32);
+
+    impl TokenSource for Source {
+        fn name(&self) -> &'static str {
+            "test"
+        }
+
+        fn fetch<'a>(&'a self, _: TokenRequest<'a>) -> BoxFuture<'a, Result<AccessToken, AuthError>> {
+            let number = self.1.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async move { Ok(AccessToken::lasting(number.to_string().into(), Instant::now(), self.0)) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_kept_until_shortly_before_its_end_and_a_short_one_for_half_its_life() {
+        let http = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
+        let request = TokenRequest { http: &http, login: "", tenant: "", scope: "" };
+        for (life, kept) in [(3600, 3300), (240, 120), (u64::MAX, 24 * 60 * 60 - 300)] {
+            let life = serde_json::from_value::<Seconds>(life.into()).unwrap().duration();
+            let (source, cache) = (Source(life, AtomicU32::new(0)), TokenCache::default());
+            for _ in 0..5 {
+                cache.get(&source, request, None).await.unwrap();
+            }
+            tokio::time::advance(Duration::from_secs(kept - 1)).await;
+            cache.get(&source, request, None).await.unwrap();
+            assert_eq!(source.1.load(Ordering::Relaxed), 1, "{life:?}");
+            tokio::time::advance(Duration::from_secs(1)).await;
+            cache.get(&source, request, None).await.unwrap();
+            assert_eq!(source.1.load(Ordering::Relaxed), 2, "{life:?}");
+        }
+    }
+}

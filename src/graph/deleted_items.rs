@@ -1,15 +1,22 @@
 //! Graph's `directory/deletedItems`: what was deleted less than 30 days ago and can be restored.
 
-use super::application::Application;
+use super::application::{Application, SELECT};
 use super::errors::GraphError;
 use super::http::{escaped, quoted};
 use super::service_principal::ServicePrincipal;
 use super::transport::{Graph, Retry};
 use super::writes::WINDOW;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 #[derive(Serialize)]
 struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Restored {
+    #[serde(default)]
+    app_id: Option<String>,
+}
 
 /// What became of a purge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +40,9 @@ impl Graph {
 
     /// The deleted application that holds the alternate key. Graph documents no filter by it here, so all are looked through.
     pub async fn deleted_application_by_unique_name(&self, name: &str) -> Result<Option<Application>, GraphError> {
-        let all: Vec<Application> = self.list("/directory/deletedItems/microsoft.graph.application").await?;
+        let all: Vec<Application> = self
+            .list(&format!("/directory/deletedItems/microsoft.graph.application?$select={SELECT}&$top=999"))
+            .await?;
         Ok(all.into_iter().find(|app| app.unique_name.as_deref() == Some(name)))
     }
 
@@ -46,9 +55,15 @@ impl Graph {
     /// Restores a deleted object under its former ids. `false`: it is not among the deleted items (any more).
     pub async fn restore_deleted_item(&self, id: &str) -> Result<bool, GraphError> {
         let path = format!("/directory/deletedItems/{}/restore", escaped(id));
-        match self.post_empty(&path, &Nothing {}, Retry::Safe).await {
+        match self.post::<_, Restored>(&path, &Nothing {}, Retry::Safe).await {
+            Ok(restored) => {
+                // For a while a replica that lags knows it no more than one that was just made.
+                let ids = [Some(id), restored.app_id.as_deref()];
+                self.remember(&ids.into_iter().flatten().collect::<Vec<_>>());
+                Ok(true)
+            }
             Err(error) if error.is_not_found() => Ok(false),
-            other => other.map(|()| true),
+            Err(error) => Err(error),
         }
     }
 

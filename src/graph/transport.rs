@@ -615,6 +615,69 @@ mod tests {
             assert!(matches!(call.await.unwrap(), Err(GraphError::Cancelled)));
         }
 
+        /// A server that says when it has got a request, and answers when told to.
+        async fn slow_server() -> (Graph, Arc<tokio::sync::Semaphore>, Arc<tokio::sync::Semaphore>) {
+            let (got, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let base = format!("http://{}", listener.local_addr().unwrap());
+            let of_server = (got.clone(), go.clone());
+            let answer = async move |State((got, go)): State<(Arc<Semaphore>, Arc<Semaphore>)>, uri: Uri| {
+                if !uri.path().ends_with("/token") {
+                    got.add_permits(1);
+                    go.acquire().await.unwrap().forget();
+                }
+                r#"{"access_token":"a.b.c","expires_in":3600}"#
+            };
+            let router = axum::Router::new().fallback(answer).with_state(of_server);
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            let options = Options {
+                tenant: "t".into(),
+                endpoints: Endpoints { login: base.clone(), graph: base },
+                ca_certificate: None,
+                max_retries: 3,
+                request_timeout: Duration::from_secs(3600),
+                user_agent: "test".into(),
+            };
+            let source = ClientSecret::new("c".into(), "very secret".to_owned().into());
+            (Graph::new(options, Arc::new(source)).unwrap(), got, go)
+        }
+
+        fn stoppable(graph: &Graph) -> (Graph, CancellationToken) {
+            let cancelled = CancellationToken::new();
+            let deadline = Instant::now() + Duration::from_secs(7200);
+            (graph.within(Limits { deadline, cancelled: cancelled.clone() }), cancelled)
+        }
+
+        #[tokio::test]
+        async fn a_write_under_way_is_given_a_few_seconds_when_the_cli_asks_to_stop() {
+            let (graph, got, _go) = slow_server().await;
+            let (graph, cancelled) = stoppable(&graph);
+            let call = tokio::spawn(async move { graph.patch("/x", &serde_json::json!({})).await });
+            got.acquire().await.unwrap().forget();
+            // From here on time passes by itself: nothing but timers is left to happen.
+            tokio::time::pause();
+            let stopped = Instant::now();
+            cancelled.cancel();
+            assert!(matches!(call.await.unwrap(), Err(GraphError::Cancelled)));
+            assert!((4..=6).contains(&stopped.elapsed().as_secs()), "{:?}", stopped.elapsed());
+        }
+
+        #[tokio::test]
+        async fn an_answer_within_these_seconds_counts_and_no_further_write_begins() {
+            let (graph, got, go) = slow_server().await;
+            let (graph, cancelled) = stoppable(&graph);
+            let call = tokio::spawn({
+                let graph = graph.clone();
+                async move { graph.patch("/x", &serde_json::json!({})).await }
+            });
+            got.acquire().await.unwrap().forget();
+            cancelled.cancel();
+            go.add_permits(1);
+            assert!(call.await.unwrap().is_ok());
+            assert!(matches!(graph.patch("/y", &serde_json::json!({})).await, Err(GraphError::Cancelled)));
+            assert_eq!(got.available_permits(), 0, "a second write was sent");
+        }
+
         #[tokio::test]
         async fn a_wait_beyond_the_time_limit_is_not_begun() {
             let (graph, _) = start(&[(429, "3600")]).await;

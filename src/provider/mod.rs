@@ -11,12 +11,14 @@ pub mod lifetime;
 pub mod policies;
 pub mod run;
 mod services;
+mod tenants;
 
 pub use claim::Claim;
 pub use config::ProviderConfig;
 pub use consistency::Writes;
 pub use run::{Planned, Run, Target};
-pub use services::{Cx, Services, Tenant, resolve_tenant};
+pub use services::{Cx, Services, Tenant};
+pub use tenants::resolve_tenant;
 
 use crate::framework::{Provider, Result};
 

@@ -3,6 +3,7 @@
 
 use super::config::{Environment, Settings};
 use super::run::Run;
+use super::tenants::Tenants;
 use crate::catalog::{Catalog, CatalogError, ProfileVersion};
 use crate::framework::{Context, Diagnostic, Diagnostics, Result, is_guid};
 use crate::graph::{Graph, Limits, Options, TokenSource};
@@ -18,7 +19,7 @@ pub struct Services {
     catalog: Option<Catalog>,
     /// What this run has seen and done.
     pub run: Run,
-    clients: Mutex<HashMap<String, Graph>>,
+    tenants: Tenants,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     apis: super::apis::ApiPrincipals,
     policies: super::policies::Policies,
@@ -45,7 +46,7 @@ impl Services {
             settings,
             catalog,
             run: Run::default(),
-            clients: Mutex::default(),
+            tenants: Tenants::default(),
             locks: Mutex::default(),
             apis: super::apis::ApiPrincipals::default(),
             policies: super::policies::Policies::default(),
@@ -88,13 +89,21 @@ impl Services {
 
     fn client(&self, tenant: Option<&str>) -> Result<Graph> {
         let tenant = self.tenant(tenant)?;
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(tenant) {
-            return Ok(client.clone());
+        self.tenants.client(tenant, || self.sign_in(tenant))
+    }
+
+    /// The GUID of the tenant to work in. The provider's own domain is resolved first, also where a GUID is asked for: mostly it is the
+    /// same tenant, and then one client serves both.
+    async fn tenant_id(&self, tenant: Option<&str>, limits: Limits) -> Result<String> {
+        let wanted = self.tenant(tenant)?;
+        if let Some(own) = self.settings.tenant.as_deref().filter(|own| *own != wanted && !is_guid(own))
+            && !self.tenants.knows(own)
+            && !self.tenants.knows(wanted)
+        {
+            // A domain that cannot be resolved is no obstacle to whoever needs it not.
+            self.tenants.id_of(own, limits.clone(), || self.sign_in(own)).await.ok();
         }
-        let client = self.sign_in(tenant)?;
-        clients.insert(tenant.to_owned(), client.clone());
-        Ok(client)
+        self.tenants.id_of(wanted, limits, || self.sign_in(wanted)).await
     }
 
     fn sign_in(&self, tenant: &str) -> Result<Graph> {
@@ -138,23 +147,34 @@ fn catalog(settings: &Settings) -> Result<Option<Catalog>> {
 impl Context<Services> {
     /// Graph in `tenant`, or in the provider's own where none is given; bound to this call's time limit and cancellation.
     pub fn graph(&self, tenant: Option<&str>) -> Result<Graph> {
-        let limits = Limits { deadline: self.deadline, cancelled: self.cancelled.clone() };
-        let graph = self.services()?.client(tenant)?.within(limits);
+        let graph = self.services()?.client(tenant)?.within(self.limits());
         Ok(if self.is_refresh() { graph.for_refresh() } else { graph })
     }
 
     /// The tenant with this id, or the provider's own where none is given.
     pub async fn tenant(&self, tenant: Option<&str>) -> Result<Tenant> {
-        let graph = self.graph(tenant)?;
-        let id = resolve_tenant(tenant.map(str::to_owned).as_ref(), &graph).await?;
-        Ok(Tenant { graph, id })
+        let id = self.services()?.tenant_id(tenant, self.limits()).await?;
+        Ok(Tenant { graph: self.graph(Some(&id))?, id })
+    }
+
+    /// The same for a look-up while planning: `None` where the tenant cannot be reached yet, and while applying, where what a plan could
+    /// find out has been said already.
+    pub async fn tenant_for_plan(&self, tenant: Option<&str>) -> Result<Option<Tenant>> {
+        if !self.configured_services().is_some_and(Services::is_known) {
+            return Ok(None);
+        }
+        let found = self.tenant(tenant).await?;
+        Ok((!found.graph.has_written()).then_some(found))
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { deadline: self.deadline, cancelled: self.cancelled.clone() }
     }
 
     /// Signs in as somebody else in `tenant`, or in the provider's own where none is given, to the API of `scope`.
     pub fn graph_as(&self, source: Arc<dyn TokenSource>, tenant: Option<&str>, scope: String) -> Result<Graph> {
         let services = self.services()?;
-        let limits = Limits { deadline: self.deadline, cancelled: self.cancelled.clone() };
-        Ok(Graph::with_scope(services.options(services.tenant(tenant)?), source, scope)?.within(limits))
+        Ok(Graph::with_scope(services.options(services.tenant(tenant)?), source, scope)?.within(self.limits()))
     }
 
     /// Graph, for a look-up while planning: `None` where the tenant cannot be reached yet, and while applying, where what a plan could
@@ -241,13 +261,75 @@ impl Context<Services> {
     }
 }
 
-/// The tenant's id (GUID): the given one, else what the provider's own token says, which may be signed in by a domain.
-pub async fn resolve_tenant(tenant: Option<&String>, graph: &Graph) -> Result<String> {
-    if let Some(tenant) = tenant {
-        return Ok(tenant.to_lowercase());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Endpoints;
+    use crate::provider::ProviderConfig;
+    use axum::extract::State;
+    use axum::http::Uri;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use std::time::Duration;
+    use tokio_util::sync::CancellationToken;
+
+    const HOME: &str = "11111111-1111-4111-8111-111111111111";
+    const OTHER: &str = "22222222-2222-4222-8222-222222222222";
+
+    type Asked = Arc<Mutex<Vec<String>>>;
+
+    /// A login service whose domain belongs to [`HOME`].
+    async fn token(State(asked): State<Asked>, uri: Uri) -> String {
+        let tenant = uri.path().split('/').nth(1).unwrap_or_default().to_owned();
+        let id = if is_guid(&tenant) { tenant.as_str() } else { HOME };
+        let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{ "tid": "{}" }}"#, id.to_uppercase()));
+        asked.lock().unwrap().push(tenant);
+        format!(r#"{{ "access_token": "a.{claims}.c", "expires_in": 3600 }}"#)
     }
-    if let Some(tenant) = graph.token_claims().await?.tid {
-        return Ok(tenant.to_lowercase());
+
+    async fn services(tenant: &str) -> (Services, Asked) {
+        let asked = Asked::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback(token).with_state(asked.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let variables = [("M365_TENANT_ID", tenant), ("M365_CLIENT_ID", OTHER), ("M365_CLIENT_SECRET", "a secret")];
+        let lookup =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let mut settings = ProviderConfig::default().resolve(&lookup).unwrap();
+        settings.endpoints = Endpoints { login: base.clone(), graph: base };
+        (Services::new(settings).unwrap(), asked)
     }
-    Ok(graph.organization().await?.id.to_lowercase())
+
+    fn limits() -> Limits {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        Limits { deadline, cancelled: CancellationToken::new() }
+    }
+
+    #[tokio::test]
+    async fn a_domain_and_its_guid_are_one_client_with_one_sign_in() {
+        let (services, asked) = services("Contoso.onmicrosoft.com").await;
+        // As resources ask at once: of a state, which holds the GUID, and to be made.
+        let (of_state, made) =
+            tokio::join!(services.tenant_id(Some(HOME), limits()), services.tenant_id(None, limits()));
+        assert_eq!((of_state.unwrap(), made.unwrap()), (HOME.to_owned(), HOME.to_owned()));
+        for name in [None, Some(HOME), Some("contoso.ONMICROSOFT.com")] {
+            services.client(name).unwrap().within(limits()).token_claims().await.unwrap();
+        }
+        services.client(Some(HOME)).unwrap().remember(&["x"]);
+        assert_eq!(*asked.lock().unwrap(), ["Contoso.onmicrosoft.com"]);
+        assert_eq!(services.tenant_id(Some(OTHER), limits()).await.unwrap(), OTHER);
+        services.client(Some(OTHER)).unwrap().within(limits()).token_claims().await.unwrap();
+        assert_eq!(*asked.lock().unwrap(), ["Contoso.onmicrosoft.com", OTHER]);
+    }
+
+    #[tokio::test]
+    async fn one_tenant_in_two_spellings_is_one_client() {
+        let (services, asked) = services(HOME).await;
+        for name in [None, Some(HOME.to_uppercase().as_str())] {
+            let id = services.tenant_id(name, limits()).await.unwrap();
+            services.client(Some(&id)).unwrap().within(limits()).token_claims().await.unwrap();
+        }
+        assert_eq!(asked.lock().unwrap().len(), 1);
+    }
 }

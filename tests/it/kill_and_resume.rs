@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 use terraform_provider_m365::cli::terraform::find;
 
 const WRITES: [&str; 4] = ["POST", "PATCH", "PUT", "DELETE"];
@@ -214,6 +215,42 @@ async fn what_passes_is_survived_within_one_apply() {
         json!({ "fail": { "status": 503, "retry_after": 0 } }),
     ];
     every_write(&actions, BLOCK, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_the_service_are_survived_within_one_apply_whether_or_not_they_came_after_the_commit() {
+    let actions = [
+        json!({ "fail": { "status": 500, "retry_after": 0 } }),
+        json!({ "fail": { "status": 503, "retry_after": 0, "after_commit": true } }),
+        json!({ "malformed": { "truncated": true } }),
+    ];
+    every_write(&actions, BLOCK, true).await;
+}
+
+/// The CLI is interrupted while the answer to a write is held back, which was carried out: nobody waits for long, and nothing is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_while_a_write_is_under_way_ends_soon_and_the_next_apply_completes() {
+    for nth in [0, 1, 3] {
+        every_cli(async |workspace, tenant| {
+            BORN.write(&workspace, BLOCK);
+            let rule = json!({ "methods": WRITES, "path": "/graph/*", "skip": nth, "times": 1, "action": { "hold": { "after_commit": true } } });
+            let rule = tenant.fault(rule).await;
+            let mut run = workspace.command(&["apply", "-no-color", "-input=false", "-auto-approve"]);
+            let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            tenant.until_held(rule).await;
+            let cli = child.id().unwrap().to_string();
+            tokio::process::Command::new("kill").args(["-INT", &cli]).status().await.unwrap();
+            // Five seconds for the answer, and some for a busy machine; a request may take thirty, and is held for two minutes.
+            let ended = tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await;
+            let ended = ended.expect("the interrupt was not heeded").unwrap();
+            assert!(!ended.status.success(), "write {nth}");
+            tenant.control(Method::DELETE, "faults", None).await;
+            workspace.apply(&[]).await.unwrap_or_else(|why| panic!("interrupted at write {nth}: {why:#}"));
+            BORN.check(&tenant, &format!("interrupted at write {nth}")).await;
+            assert_no_change(&workspace).await;
+        })
+        .await;
+    }
 }
 
 /// What is restored is found by two ways: by a create that meets its deleted predecessor, and by an update of what somebody deleted.

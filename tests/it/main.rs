@@ -8,7 +8,6 @@
 mod attributes;
 mod bad_input;
 mod certificates;
-#[path = "../../src/framework/cli_rules.rs"]
 mod cli_rules;
 mod connector_life;
 mod connector_token;
@@ -22,6 +21,7 @@ mod elsewhere;
 mod federated_credentials;
 mod five_connectors;
 mod functions;
+mod graph_client;
 mod guids;
 mod identity;
 mod imports;
@@ -57,6 +57,7 @@ mod stored_states;
 mod tenant;
 mod together;
 mod workspace;
+#[path = "../../src/framework/cli_rules.rs"]
 
 /// Where `cli_rules`, which the library's own tests share, looks for it.
 use terraform_provider_m365::framework;
