@@ -12,6 +12,7 @@ mod missing;
 mod ownership;
 pub mod permissions;
 mod redirect_uris;
+mod stale;
 mod x509;
 
 pub use admin_consent::AdminConsent;

@@ -1,7 +1,6 @@
 //! Exclusive and shared: which entries of an object (grants, requested permissions, credentials, roles) a resource declares, which of
 //! them it added, and what it may take away again. Entries compare by meaning; how somebody spells one is only shown.
 
-use super::permissions::listed;
 use crate::framework::{Diagnostic, Result};
 use crate::provider::{Claim, Cx, Target};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -75,7 +74,8 @@ impl<E: Ord + Clone> Ownership<E> {
     }
 
     /// A create has begun.
-    pub(crate) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self, declared: Declared<E>) {
+        self.declared = declared;
         self.incomplete = true;
     }
 
@@ -125,6 +125,11 @@ impl<E: Ord + Clone> Ownership<E> {
     pub(crate) fn replaced_by(&mut self, object: &str, entries: impl IntoIterator<Item = E>) {
         self.replacement = Some(Replacement { object: object.to_owned(), entries: entries.into_iter().collect() });
     }
+}
+
+/// Entries as a list for people.
+pub(crate) fn listed<T: Display>(entries: impl IntoIterator<Item = T>) -> String {
+    entries.into_iter().map(|entry| format!("  - {entry}")).collect::<Vec<_>>().join("\n")
 }
 
 /// The words in which one resource says what all of them have to say.
@@ -245,12 +250,18 @@ pub(crate) fn spare_taken<E: Ord + Display>(
     Ok(())
 }
 
-fn write_entries<E: Display, S: Serializer>(all: &BTreeSet<E>, out: S) -> std::result::Result<S::Ok, S::Error> {
+/// Entries as texts.
+pub(crate) fn write_entries<E: Display, S: Serializer>(
+    all: &BTreeSet<E>,
+    out: S,
+) -> std::result::Result<S::Ok, S::Error> {
     out.collect_seq(all.iter().map(ToString::to_string))
 }
 
-/// An entry that this version does not read is left out: it cannot be told from others, and a refresh must not fail on it.
-fn read_entries<'de, E: Ord + FromStr, D: Deserializer<'de>>(input: D) -> std::result::Result<BTreeSet<E>, D::Error> {
+/// Entries as texts. One that this version does not read is left out: it cannot be told from others, and a refresh must not fail on it.
+pub(crate) fn read_entries<'de, E: Ord + FromStr, D: Deserializer<'de>>(
+    input: D,
+) -> std::result::Result<BTreeSet<E>, D::Error> {
     let all = Vec::<String>::deserialize(input)?;
     Ok(all.iter().filter_map(|text| text.parse().ok()).collect())
 }
@@ -308,7 +319,7 @@ mod tests {
         let gives = |owned: &Owned, exclusive, whole| owned.gives_back("o", exclusive, whole, set(&["a", "b"]));
         assert_eq!(gives(&owned, true, true), set(&["a", "b"]));
         assert_eq!((gives(&owned, false, true), gives(&owned, true, false)), (set(&["a"]), set(&["a"])));
-        owned.begin();
+        owned.begin(declared(&["a", "b"]));
         assert_eq!(gives(&owned, true, true), set(&["a"]));
     }
 
