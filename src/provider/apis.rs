@@ -166,7 +166,7 @@ mod tests {
             request_timeout: Duration::from_secs(1),
             user_agent: "test".to_owned(),
         };
-        let nobody = ClientSecret { client_id: String::new(), secret: String::new().into() };
+        let nobody = ClientSecret::new(String::new(), String::new().into());
         let deadline = Instant::now() + Duration::from_secs(seconds);
         let limits = Limits { deadline, cancelled: cancelled.clone() };
         Graph::new(options, Arc::new(nobody)).unwrap().within(limits)

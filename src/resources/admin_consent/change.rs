@@ -232,18 +232,20 @@ impl Work<'_, '_> {
                 return Ok(());
             }
             let text = wanted.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-            match &present {
-                Some(grant) if text.is_empty() => graph.delete_permission_grant(&grant.id).await?,
-                Some(grant) => match graph.update_permission_grant(&grant.id, &text).await {
-                    // Somebody else has emptied it meanwhile.
-                    Err(error) if error.is_not_found() => {}
-                    other => other?,
-                },
-                None if text.is_empty() => {}
+            let is_new = match &present {
+                Some(grant) => {
+                    self.replace_scopes(grant, &text).await?;
+                    false
+                }
+                None if text.is_empty() => false,
                 None => graph.create_permission_grant(&client, resource, &text).await?,
-            }
+            };
             self.granted(scopes.new.values());
             self.revoked(scopes.old.values());
+            if is_new {
+                // Whoever else made one at the same time has met this one.
+                return Ok(());
+            }
 
             self.claim.release();
             let ours: BTreeSet<String> = scopes.all().map(entry).collect();
@@ -269,6 +271,17 @@ impl Work<'_, '_> {
             present = settled.seen;
             others.contended(&tried, None).await?;
             is_first = false;
+        }
+    }
+
+    async fn replace_scopes(&self, grant: &PermissionGrant, text: &str) -> std::result::Result<(), GraphError> {
+        if text.is_empty() {
+            return self.graph.delete_permission_grant(&grant.id).await;
+        }
+        match self.graph.update_permission_grant(&grant.id, text).await {
+            // Somebody else has emptied it meanwhile: seen when it is read back.
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
         }
     }
 
