@@ -179,10 +179,10 @@ impl Words {
 
     fn taken(&self, all: &[String]) -> Diagnostic {
         let Self { entries, removed, .. } = self;
-        Diagnostic::warning(format!(
-            "Some {entries} were not {removed}, because a create in the same run declares them"
-        ))
-        .help(listed(all))
+        let (first, rest) = entries.split_at(1);
+        let first = first.to_uppercase();
+        Diagnostic::warning(format!("{first}{rest} were not {removed}, because a create in the same run declares them"))
+            .help(listed(all))
     }
 }
 
@@ -199,7 +199,8 @@ pub(crate) fn refuse_in_plan(undeclared: &[String], words: &Words, target: &Targ
         cx.warn(words.on_their_way_out(undeclared));
         return Ok(());
     }
-    Err(error.into())
+    // Where this is apply, its create refuses.
+    cx.refuse_in_plan(error)
 }
 
 /// The same in apply, before the first write, for a create whose object no plan could look at, or that comes before the destroy of

@@ -176,6 +176,12 @@ impl Resource for AdminConsent {
         found.into_result()
     }
 
+    fn stored(&self, services: &Services) {
+        if let (Some(tenant), Some(id)) = (self.tenant_id.known(), self.service_principal_id.known()) {
+            services.run.known_in_state(target::<Self>(tenant, id));
+        }
+    }
+
     async fn plan_destroy(prior: &State, cx: &Cx) -> Result<()> {
         let (tenant, client) = (prior.value.tenant_id.get()?, prior.value.service_principal_id.get()?);
         ownership::plan_destroy(&target::<Self>(tenant, client), cx)
@@ -469,7 +475,7 @@ impl State {
         let Some(client) = self.value.service_principal_id.known().cloned() else { return Ok(BTreeSet::new()) };
         let target = target::<AdminConsent>(tenant_id.as_deref().unwrap_or_default(), &client);
         if !cx.is_second_plan()
-            && let Some(private) = cx.run()?.replaced::<AdminConsentPrivate>(&target)
+            && let Some(private) = cx.run()?.private_of::<AdminConsentPrivate>(&target)
         {
             // A tainted consent: its delete has to know what a refresh knew.
             self.private = private;
