@@ -144,10 +144,10 @@ impl Resource for AdminConsent {
             return Ok(());
         };
         let mut found = Diagnostics::default();
-        let mut all = found.take(named(&texts, &"permissions".into())).unwrap_or_default();
+        let mut all = named(&texts, &"permissions".into(), &mut found);
         for text in state.value.exceptions.iter().flatten().map(|(text, _)| text) {
             let at = Path::attribute("exceptions").then(Step::Key(text.clone()));
-            all.extend(found.take(named([text], &at)).unwrap_or_default());
+            all.extend(named([text], &at, &mut found));
         }
         let names = names_of(&mut state.private, cx);
         let declared = names.declared(&texts);
