@@ -54,13 +54,15 @@ impl Graph {
         self.list(&format!("/oauth2PermissionGrants?$filter=clientId%20eq%20'{}'", quoted(client))).await
     }
 
-    /// Grants for everybody. One such grant per client and API exists: repeating is safe.
-    pub async fn create_permission_grant(&self, client: &str, resource: &str, scope: &str) -> Result<(), GraphError> {
+    /// Grants for everybody. One such grant per client and API exists: repeating is safe. `false`: there was one, and it was merged.
+    pub async fn create_permission_grant(&self, client: &str, resource: &str, scope: &str) -> Result<bool, GraphError> {
         let body = NewGrant { client_id: client, consent_type: "AllPrincipals", resource_id: resource, scope };
         let post = || self.post::<_, serde_json::Value>("/oauth2PermissionGrants", &body, Retry::Safe);
         match self.settled(post).await {
-            Err(error) if error.is_conflict() => self.add_to_permission_grant(client, resource, scope, error).await,
-            other => other.map(|_| ()),
+            Err(error) if error.is_conflict() => {
+                self.add_to_permission_grant(client, resource, scope, error).await.map(|()| false)
+            }
+            other => other.map(|_| true),
         }
     }
 

@@ -9,8 +9,10 @@ pub mod connector_permission_set;
 pub mod connector_secret;
 mod federated_trust;
 mod missing;
+mod ownership;
 pub mod permissions;
 mod redirect_uris;
+mod stale;
 mod x509;
 
 pub use admin_consent::AdminConsent;

@@ -8,7 +8,6 @@
 mod attributes;
 mod bad_input;
 mod certificates;
-mod cli_rules;
 mod connector_life;
 mod connector_token;
 mod contract;
@@ -31,7 +30,9 @@ mod least_roles;
 mod mirror;
 mod mocks;
 mod oldest_clis;
+mod ownership;
 mod pem;
+mod permission_keys;
 mod plan_file;
 mod processes;
 mod read_your_writes;
@@ -57,7 +58,8 @@ mod stored_states;
 mod tenant;
 mod together;
 mod workspace;
-#[path = "../../src/framework/cli_rules.rs"]
 
 /// Where `cli_rules`, which the library's own tests share, looks for it.
 use terraform_provider_m365::framework;
+#[path = "../../src/framework/cli_rules.rs"]
+mod cli_rules;
