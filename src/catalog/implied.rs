@@ -8,6 +8,14 @@ use std::sync::OnceLock;
 #[derive(Deserialize)]
 struct File {
     pairs: Vec<Basis>,
+    /// The wider one's key → name of the other → how many of its operations it has.
+    partly: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+fn file() -> Option<&'static File> {
+    static FILE: OnceLock<Option<File>> = OnceLock::new();
+    // A file that does not parse is a fault of the build, which a test finds.
+    FILE.get_or_init(|| serde_json::from_str(include_str!("../../catalog/implied.json")).ok()).as_ref()
 }
 
 /// Pairs that rest on the same kind of source.
@@ -22,9 +30,7 @@ fn wider() -> &'static BTreeMap<String, Vec<String>> {
     static WIDER: OnceLock<BTreeMap<String, Vec<String>>> = OnceLock::new();
     WIDER.get_or_init(|| {
         let mut all = BTreeMap::<String, Vec<String>>::new();
-        // A file that does not parse is a fault of the build, which a test finds.
-        let file: Option<File> = serde_json::from_str(include_str!("../../catalog/implied.json")).ok();
-        for (wider, names) in file.into_iter().flat_map(|file| file.pairs).flat_map(|basis| basis.implies) {
+        for (wider, names) in file().into_iter().flat_map(|file| &file.pairs).flat_map(|basis| &basis.implies) {
             let Some((before, _)) = wider.rsplit_once('/') else { continue };
             for name in names {
                 all.entry(format!("{before}/{name}")).or_default().push(wider.clone());
@@ -39,6 +45,15 @@ impl Catalog {
     pub fn implied_by(&self, key: &PermissionKey) -> Vec<PermissionKey> {
         let wider = wider().get(&self.canonical(key).to_string());
         wider.into_iter().flatten().filter_map(|text| text.parse().ok()).collect()
+    }
+
+    /// The permissions that are often taken for wider ones of `key` and have a good part of its operations, with how many, such as
+    /// `67 of 110`.
+    pub fn implied_in_part_by(&self, key: &PermissionKey) -> Vec<(PermissionKey, &'static str)> {
+        let key = self.canonical(key);
+        let prefix = format!("{}/{}/", key.api, key.kind);
+        let partly = file().into_iter().flat_map(|file| &file.partly).filter(|(wider, _)| wider.starts_with(&prefix));
+        partly.filter_map(|(wider, names)| Some((wider.parse().ok()?, names.get(&key.value)?.as_str()))).collect()
     }
 
     /// Whether `wider` alone allows all that `key` allows. Keys in any spelling.
@@ -88,5 +103,12 @@ mod tests {
             "microsoft_graph/application/Application.ReadWrite.All",
             "microsoft_graph/application/Application.ReadWrite.OwnedBy"
         ));
+    }
+
+    #[test]
+    fn what_is_often_taken_for_wider_says_how_much_it_covers() {
+        let directory: PermissionKey = "microsoft_graph/application/Directory.Read.All".parse().unwrap();
+        let user = "microsoft_graph/application/User.Read.All".parse().unwrap();
+        assert_eq!(Catalog::built_in().implied_in_part_by(&user), [(directory, "56 of 122")]);
     }
 }

@@ -102,13 +102,17 @@ impl Catalog {
     /// The catalogue that the binary carries. An API's file is parsed when it is first asked for.
     pub fn built_in() -> &'static Self {
         static CATALOG: OnceLock<Catalog> = OnceLock::new();
-        CATALOG.get_or_init(|| Self { apis: permissions::Apis::built_in(), profiles: profiles::Profiles::built_in() })
+        CATALOG.get_or_init(Self::fresh)
+    }
+
+    fn fresh() -> Self {
+        Self { apis: permissions::Apis::built_in(), profiles: profiles::Profiles::built_in() }
     }
 
     /// The built-in catalogue with the profiles (`*.toml`) in these folders, or these files. Fails with everything that is wrong: a
     /// folder without profiles, a file that is none, a name that does not exist, a slug or an API that is there already.
     pub fn with_paths(paths: &[PathBuf]) -> Result<Self, Vec<CatalogError>> {
-        let mut catalog = Self { apis: permissions::Apis::built_in(), profiles: profiles::Profiles::built_in() };
+        let mut catalog = Self::fresh();
         let (read, mut found) = read(paths);
         for (file, _, profile) in &read {
             let mut say = |why: String| found.push(CatalogError::Invalid { file: file.clone(), why });
