@@ -89,7 +89,7 @@ impl Catalog {
         };
         Rating {
             risk: Risk::Critical,
-            why: Some(format!("with the role {role} it owns every mailbox")),
+            why: Some(format!("owns every mailbox, by the role {role}")),
             basis: format!("the permission gives what the holder's directory role gives, here {role}"),
         }
     }

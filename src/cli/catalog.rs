@@ -7,6 +7,9 @@ mod sarif;
 mod show;
 mod text;
 
+pub(super) use list::{kind, sum};
+pub(super) use show::{parts, rating, roles};
+
 use super::print;
 use crate::catalog::{Catalog, schema};
 use anyhow::{Result, bail};

@@ -7,6 +7,7 @@
 
 mod attributes;
 mod bad_input;
+mod catalog_cli;
 mod catalog_documents;
 mod catalog_risk;
 mod certificates;

@@ -26,24 +26,26 @@ pub(super) fn run(catalog: &Catalog, name: &str, output: &Output) -> Result<()> 
     }
 }
 
-/// The rating of a permission key or of the key of a directory role, beside the roles that the profile has.
-pub(in crate::cli) fn rating(catalog: &Catalog, profile: &ProfileVersion, key: &str) -> Rating {
+/// Names of the directory roles that the profile may ask for.
+pub(in crate::cli) fn roles(profile: &ProfileVersion) -> Vec<String> {
+    let listed = profile.listed().into_iter();
+    listed.filter_map(|one| one.key.strip_prefix(ROLE_KEY).map(str::to_owned)).collect()
+}
+
+/// The rating of a permission key beside these directory roles, or of the key of a directory role.
+pub(in crate::cli) fn rating(catalog: &Catalog, roles: &[String], key: &str) -> Rating {
     match (key.strip_prefix(ROLE_KEY), key.parse()) {
-        (None, Ok(key)) => {
-            let listed = profile.listed();
-            let roles = listed.iter().filter_map(|one| one.key.strip_prefix(ROLE_KEY));
-            catalog.rating_with_roles(&key, roles)
-        }
+        (None, Ok(key)) => catalog.rating_with_roles(&key, roles.iter().map(String::as_str)),
         (role, _) => role_rating(role.unwrap_or(key)),
     }
 }
 
 fn object(catalog: &Catalog, profile: &ProfileVersion) -> serde_json::Value {
     let mut all = serde_json::to_value(&profile.profile).unwrap_or_default();
-    let listed = profile.listed();
+    let (listed, has) = (profile.listed(), roles(profile));
     let (roles, permissions): (Vec<_>, Vec<_>) = listed.iter().partition(|one| one.key.starts_with(ROLE_KEY));
     let entry = |one: &&Listed| {
-        let rating = rating(catalog, profile, &one.key);
+        let rating = rating(catalog, &has, &one.key);
         json!({ "key": one.key, "risk": rating.risk, "why": rating.why, "need": one.need.to_string(), "features": one.features })
     };
     all["version"] = profile.version.into();
@@ -74,9 +76,10 @@ fn page(catalog: &Catalog, one: &ProfileVersion, width: usize) -> String {
     if !profile.outputs.is_empty() {
         out += &text::wrapped("To hand over  ", &profile.outputs.join(", "), width);
     }
+    let has = roles(one);
     for (heading, listed) in parts(one) {
         section(&mut out, &heading);
-        out += &text::columns(&listed.iter().map(|listed| row(catalog, one, listed)).collect::<Vec<_>>(), width);
+        out += &text::columns(&listed.iter().map(|listed| row(catalog, &has, listed)).collect::<Vec<_>>(), width);
     }
     if !profile.forbidden.is_empty() {
         section(&mut out, "Must not have");
@@ -125,8 +128,8 @@ pub(in crate::cli) fn parts(one: &ProfileVersion) -> Vec<(String, Vec<Listed>)> 
     all
 }
 
-fn row(catalog: &Catalog, profile: &ProfileVersion, listed: &Listed) -> Vec<String> {
-    let rating = rating(catalog, profile, &listed.key);
+fn row(catalog: &Catalog, has: &[String], listed: &Listed) -> Vec<String> {
+    let rating = rating(catalog, has, &listed.key);
     vec![
         rating.risk.to_string(),
         listed.key.clone(),
