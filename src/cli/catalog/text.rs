@@ -65,6 +65,6 @@ mod tests {
             vec!["aaa".into(), "b".into(), "x".into()],
         ];
         assert_eq!(columns(&rows, 80), "a    bb  some words\naaa  b   x\n");
-        assert_eq!(columns(&rows, 20), "a  bb\n    some words\naaa  b\n    x\n");
+        assert_eq!(columns(&rows, 20), "a bb\n    some words\naaa b\n    x\n");
     }
 }
