@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use terraform_provider_m365::catalog::checks::{self, Finding, Severity};
-use terraform_provider_m365::catalog::{Catalog, Discrepancy, Lists, Profile, ProfileKind};
+use terraform_provider_m365::catalog::{
+    Catalog, Discrepancy, Holds, Lists, Profile, ProfileKind, Selection, directory_role,
+};
 
 #[test]
 fn the_check_of_the_built_in_profiles_is_silent() {
@@ -126,6 +128,42 @@ fn every_profile_says_where_it_is_from_and_who_may_consent() {
         );
         let registers = profile.kind == ProfileKind::OwnRegistration;
         assert_eq!(registers, profile.app != Default::default(), "{}", profile.slug);
+    }
+}
+
+/// Nothing, each feature alone, everything at once, and every choice of every alternative.
+#[test]
+fn every_selection_of_every_profile_resolves_to_permissions_that_can_be_granted() {
+    let catalog = Catalog::built_in();
+    for slug in catalog.slugs() {
+        let version = catalog.profile(slug).unwrap();
+        let every: BTreeSet<String> = version.features().keys().cloned().collect();
+        let alone = every.iter().map(|one| BTreeSet::from([one.clone()]));
+        let mut selections: Vec<_> = [BTreeSet::new(), every.clone()]
+            .into_iter()
+            .chain(alone)
+            .map(|features| Selection { features, include_optional: true, ..Selection::default() })
+            .collect();
+        for alternative in version.alternatives() {
+            for key in &alternative.one_of {
+                let choose = [(alternative.name.clone(), key.clone())].into();
+                selections.push(Selection { features: every.clone(), choose, ..Selection::default() });
+            }
+        }
+        for selection in selections {
+            let asked = version.select(&selection).unwrap();
+            for key in &asked.permissions {
+                let permission = catalog.api(&key.api).unwrap().find(key.kind, &key.value);
+                assert!(permission.is_ok_and(|one| one.enabled), "{slug}: {key}");
+            }
+            for role in &asked.directory_roles {
+                assert!(directory_role(role).is_ok_and(|role| role.application != Holds::No), "{slug}: {role}");
+            }
+        }
+        for cloud in version.profile.clouds.keys() {
+            let selection = Selection { cloud: Some(cloud.clone()), ..Selection::default() };
+            assert!(version.select(&selection).is_ok(), "{slug}: {cloud}");
+        }
     }
 }
 
