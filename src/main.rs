@@ -12,14 +12,14 @@ fn main() -> ExitCode {
         }
     };
     let result = if protocol::started_as_plugin() {
-        runtime.block_on(protocol::serve(registry::server()))
+        runtime.block_on(protocol::serve(registry::server())).map(|()| ExitCode::SUCCESS)
     } else {
         runtime.block_on(cli::run())
     };
     // Blocking work that is still going on must not hold up the end of the process: the CLI kills after two seconds.
     runtime.shutdown_background();
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(why) => {
             eprintln!("Error: {why:#}");
             ExitCode::FAILURE

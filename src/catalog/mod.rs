@@ -1,15 +1,20 @@
 //! Permission and profile catalogue: types, loading, look-up with nearest names. Data lives in `catalog/`.
 
 pub mod checks;
+mod directory_roles;
+mod implied;
 mod permissions;
 mod profiles;
+mod risk;
 
+pub use directory_roles::{DirectoryRole, Holds, NoSuchRole, RoleStatus, directory_role, directory_roles, role_rating};
 pub use permissions::{Api, KeyError, Kind, LookupError, Permission, PermissionKey, nearest};
 pub use profiles::{
     Alternative, App, Asked, Cloud, CredentialKind, Discrepancy, Existing, Feature, Listed, Lists, Names, Need,
     OlderVersion, Prerequisite, PrerequisiteKind, Profile, ProfileKind, ProfileVersion, ROLE_KEY, Selection, Source,
     VariableError, schema,
 };
+pub use risk::{Rating, Risk};
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -97,13 +102,17 @@ impl Catalog {
     /// The catalogue that the binary carries. An API's file is parsed when it is first asked for.
     pub fn built_in() -> &'static Self {
         static CATALOG: OnceLock<Catalog> = OnceLock::new();
-        CATALOG.get_or_init(|| Self { apis: permissions::Apis::built_in(), profiles: profiles::Profiles::built_in() })
+        CATALOG.get_or_init(Self::fresh)
+    }
+
+    fn fresh() -> Self {
+        Self { apis: permissions::Apis::built_in(), profiles: profiles::Profiles::built_in() }
     }
 
     /// The built-in catalogue with the profiles (`*.toml`) in these folders, or these files. Fails with everything that is wrong: a
     /// folder without profiles, a file that is none, a name that does not exist, a slug or an API that is there already.
     pub fn with_paths(paths: &[PathBuf]) -> Result<Self, Vec<CatalogError>> {
-        let mut catalog = Self { apis: permissions::Apis::built_in(), profiles: profiles::Profiles::built_in() };
+        let mut catalog = Self::fresh();
         let (read, mut found) = read(paths);
         for (file, _, profile) in &read {
             let mut say = |why: String| found.push(CatalogError::Invalid { file: file.clone(), why });

@@ -1,76 +1,103 @@
 //! `catalog`: connectors and permissions that the binary carries.
 
+mod check;
+mod diff;
+mod list;
+mod sarif;
+mod show;
+mod text;
+
+pub(super) use list::{kind, sum};
+pub(super) use show::{parts, rating, roles};
+
 use super::print;
-use crate::catalog::{Catalog, Kind, schema};
-use anyhow::{Context, Result, bail};
+use crate::catalog::{Catalog, schema};
+use anyhow::{Result, bail};
 use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What `check` with an error and `diff` with a difference end with.
+const FOUND: u8 = 2;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// All connector profiles and APIs.
-    List,
-    /// One profile, or all permissions of one API.
-    Show {
-        /// Slug of a profile (`md-eco-m365-defender`) or name of an API (`microsoft_graph`).
-        name: String,
+    /// All connector profiles.
+    List {
+        #[command(flatten)]
+        output: Output,
     },
-    /// Checks profile files of your own, or folders with such.
+    /// One profile, all permissions of one API, one permission, or one directory role.
+    Show {
+        /// Slug of a profile (`md-eco-m365-defender`, `md-eco-m365-defender@1`), name of an API (`microsoft_graph`), permission key
+        /// (`microsoft_graph/application/User.Read.All`), or key of a directory role (`directory/role/Global Reader`).
+        name: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Checks profile files, or folders with such; without any the built-in profiles.
     Check {
         /// Files or folders, as in the provider's `catalog_paths`.
-        #[arg(required = true)]
         paths: Vec<PathBuf>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// What one version of a profile asks for and another one does not.
+    Diff {
+        /// Slug with version, such as `contoso-siem@1`.
+        from: String,
+        /// The other one, such as `contoso-siem@2`.
+        to: String,
+        #[command(flatten)]
+        output: Output,
     },
     /// The JSON Schema of a profile file, for editors.
     Schema,
 }
 
-pub(super) fn run(command: &Command) -> Result<()> {
+#[derive(clap::Args)]
+pub(super) struct Output {
+    /// How the answer is written; `sarif` only by `check`.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Short for `--format json`.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For code review: static analysis results, version 2.1.0.
+    Sarif,
+}
+
+impl Output {
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+
+    /// Writes the answer for people or for programs. Fails where the format is for `check` only.
+    fn write(&self, table: impl FnOnce(usize) -> String, json: impl FnOnce() -> serde_json::Value) -> Result<()> {
+        match self.format() {
+            Format::Table => print(table(text::width()).trim_end()),
+            Format::Json => print(&serde_json::to_string_pretty(&json())?),
+            Format::Sarif => bail!("only `catalog check` writes SARIF"),
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn run(command: &Command) -> Result<ExitCode> {
     let catalog = Catalog::built_in();
     match command {
         Command::Schema => print(&serde_json::to_string_pretty(&schema())?),
-        Command::List => {
-            print("Profiles:");
-            for profile in catalog.profiles() {
-                print(&format!("  {:<40} {} {}", profile.slug, profile.vendor, profile.title));
-            }
-            print("APIs:");
-            for api in catalog.api_keys().filter_map(|key| catalog.api(key)) {
-                print(&format!("  {:<40} {} ({})", api.key, api.display_name, api.app_id));
-            }
-        }
-        Command::Show { name } => show(catalog, name)?,
-        Command::Check { paths } => check(paths)?,
+        Command::List { output } => list::run(catalog, output)?,
+        Command::Show { name, output } => show::run(catalog, name, output)?,
+        Command::Check { paths, output } => return check::run(paths, output),
+        Command::Diff { from, to, output } => return diff::run(catalog, from, to, output),
     }
-    Ok(())
-}
-
-fn check(paths: &[PathBuf]) -> Result<()> {
-    match Catalog::with_paths(paths) {
-        Ok(all) => {
-            let count = all.slugs().count() - Catalog::built_in().slugs().count();
-            print(&format!("{count} {} fine", if count == 1 { "profile is" } else { "profiles are" }));
-            Ok(())
-        }
-        Err(found) => {
-            let all: Vec<_> = found.iter().map(ToString::to_string).collect();
-            bail!("{}", all.join("\n"))
-        }
-    }
-}
-
-fn show(catalog: &Catalog, name: &str) -> Result<()> {
-    if let Some(profile) = catalog.profile(name).ok().map(|one| one.profile) {
-        print(&toml::to_string_pretty(&profile).context("the profile cannot be shown")?);
-        return Ok(());
-    }
-    let Some(api) = catalog.api(name) else {
-        bail!("there is no profile and no API \"{name}\"; `catalog list` shows all")
-    };
-    print(&format!("{} ({})", api.display_name, api.app_id));
-    for kind in [Kind::Application, Kind::Delegated] {
-        for permission in api.permissions().filter(|one| one.kind == kind) {
-            print(&format!("  {}  {}", permission.id, api.key_of(permission)));
-        }
-    }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

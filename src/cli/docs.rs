@@ -1,7 +1,7 @@
 //! `docs`: the reference pages in the layout of the registries, made from the schemas and `examples/`, and the generated parts of
 //! guides. Source of the layout: Terraform Registry, "Provider Documentation".
 
-use super::print;
+use super::{print, profile_pages};
 use crate::framework::{Attribute, Check, Dynamic, Schema, ServedFunction, Shape, Type, import_form};
 use crate::graph::needed::{DUTIES, OPERATIONS};
 use crate::registry;
@@ -48,8 +48,15 @@ pub fn stale(repository: &Path) -> Result<BTreeMap<PathBuf, String>> {
             }
         }
     }
+    pages.extend(profile_pages::pages()?);
     for name in files(&repository.join("docs/guides"))? {
-        let path = Path::new("docs/guides").join(name);
+        let path = Path::new("docs/guides").join(&name);
+        if pages.contains_key(&path) {
+            continue;
+        }
+        if name.starts_with(profile_pages::PREFIX) {
+            bail!("{} is of no connector profile: remove it", path.display());
+        }
         let text = read(&repository.join(&path))?;
         pages.insert(path, filled(&text)?);
     }
@@ -300,6 +307,12 @@ fn generated(name: &str) -> Result<String> {
             for one in DUTIES {
                 let roles = one.roles.iter().map(|role| format!("`{role}`")).collect::<Vec<_>>();
                 writeln!(out, "| {} | {} |", one.purpose, roles.join(", "))?;
+            }
+        }
+        "findings" => {
+            out += "| kind | severity | meaning |\n| --- | --- | --- |\n";
+            for sort in crate::catalog::checks::Sort::ALL {
+                writeln!(out, "| `{}` | {} | {} |", sort.name, sort.severity, sort.meaning)?;
             }
         }
         other => bail!("nothing generates a part named {other}"),

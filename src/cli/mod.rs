@@ -4,11 +4,13 @@ mod catalog;
 mod demo;
 pub mod docs;
 pub mod measure;
+mod profile_pages;
 mod sandbox;
 pub mod terraform;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
+use std::process::ExitCode;
 
 /// Terraform and OpenTofu provider for security connectors to Microsoft 365.
 ///
@@ -41,19 +43,26 @@ enum Command {
     Measure(measure::Arguments),
 }
 
-/// Runs what the arguments ask for.
-pub async fn run() -> Result<()> {
-    let arguments = Arguments::parse();
+/// Runs what the arguments ask for. The code is 0 when it is done, 1 after wrong usage, 2 where a command found what it looks for.
+pub async fn run() -> Result<ExitCode> {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(why) => {
+            why.print().ok();
+            return Ok(if why.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        }
+    };
     if arguments.debug {
         return crate::protocol::debug(crate::registry::server, |value| {
             print(&format!("Provider started. Attach a CLI to it with:\n\n\texport TF_REATTACH_PROVIDERS='{value}'\n"));
         })
-        .await;
+        .await
+        .map(|()| ExitCode::SUCCESS);
     }
     match arguments.command {
         Some(Command::Sandbox(arguments)) => sandbox::run(arguments).await,
         Some(Command::Demo(arguments)) => demo::run(arguments).await,
-        Some(Command::Catalog(command)) => catalog::run(&command),
+        Some(Command::Catalog(command)) => return catalog::run(&command),
         Some(Command::Docs(arguments)) => docs::run(&arguments),
         Some(Command::Measure(arguments)) => measure::run(arguments).await,
         None => {
@@ -61,6 +70,7 @@ pub async fn run() -> Result<()> {
             Ok(())
         }
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 /// Listens from now on, and ends when somebody asks the program to: with Ctrl-C, or by the signal that systems stop programs with.

@@ -132,7 +132,7 @@ impl ConnectorProfile {
             (one.name.clone(), shown)
         });
         self.prerequisites = prerequisites.collect::<BTreeMap<_, _>>().into();
-        self.consent_roles = profile.consent_roles.clone().into();
+        self.consent_roles = version.consent_roles().into();
         self.outputs = profile.outputs.clone().into();
         let discrepancies = profile.discrepancies.iter().map(|one| Discrepancy {
             kind: one.kind.clone(),

@@ -31,7 +31,7 @@ async fn names_that_do_not_exist_are_all_reported_at_once_with_the_nearest_ones(
             "Machine.Raed.All\", \"SecurityIncident.Read.All\"",
         ]).await;
         refused(&workspace, &tenant, &set(r#"apis = { microsoft_grap = { application = ["User.Read.All"] } }"#), &["There is no API \"microsoft_grap\"", "Did you mean microsoft_graph?", "client id"]).await;
-        refused(&workspace, &tenant, &set(r#"profile = "securends-ofice365""#), &["There is no usable profile \"securends-ofice365\"", "Did you mean securends-office365?"]).await;
+        refused(&workspace, &tenant, &set(r#"profile = "securends-ofice365""#), &["There is no usable profile \"securends-ofice365\"", "Did you mean securends-office365"]).await;
         refused(&workspace, &tenant, &set("profile = \"threatdefence-graph\"\n  features = [\"isolator\", \"intune\"]"), &["has no such feature", "\"isolator\"", "Did you mean user-isolator?"]).await;
         refused(&workspace, &tenant, &set(r#"profile = "securends-office365@9""#), &["has no version 9; it has 1"]).await;
         refused(&workspace, &tenant, &set(""), &["names no permissions"]).await;

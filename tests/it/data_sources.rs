@@ -30,7 +30,7 @@ data "m365_connector_profile" "x" {
         )
         .await;
         let all = values["data.m365_connector_profiles.all"]["profiles"].as_object().unwrap();
-        assert_eq!(all.len(), 6);
+        assert!(all.len() > 60, "only {} profiles", all.len());
         assert_eq!(
             all["defense-com-users"],
             json!({ "title": "Microsoft 365 integration, Users module", "vendor": "Defense.com", "version": 1 })

@@ -7,6 +7,9 @@
 
 mod attributes;
 mod bad_input;
+mod catalog_cli;
+mod catalog_documents;
+mod catalog_risk;
 mod certificates;
 mod connector_life;
 mod connector_token;

@@ -1,15 +1,18 @@
 //! What is wrong with a profile beyond its syntax: findings, each with its place in the file. `form` and `names` find what keeps a
 //! profile from being used, `lints` what a reader of the document should know.
 
+mod files;
 mod form;
 mod lints;
 mod names;
 mod place;
 
+pub use files::{Located, check_built_in, check_files};
+pub(super) use lints::consent_roles;
 pub use place::Place;
 
 use super::permissions::Kind;
-use super::profiles::{Lists, Names, Profile};
+use super::profiles::{Lists, Names, Profile, ROLE_KEY};
 use super::{Catalog, CatalogError, PermissionKey};
 use std::fmt;
 
@@ -72,6 +75,7 @@ sorts! {
     LIMIT "limit" Error false "Graph allows an application less.";
     UNLISTED "unlisted" Warning false "The permission is on the live API, but missing in Microsoft's published list.";
     REDUNDANT "redundant" Warning false "Another permission of the list covers this one wholly.";
+    PARTLY "partly" Warning false "Another permission of the list covers a part of what this one allows.";
     FLOW "flow" Warning false "Delegated permissions of a connector that signs in only as itself.";
     BOTH_KINDS "both-kinds" Warning false "The same name is asked for as both kinds.";
     DUPLICATE "duplicate" Warning false "The same is listed twice.";
@@ -186,6 +190,30 @@ impl Entry<'_> {
     fn finding(&self, sort: Sort, message: String, suggestions: Vec<String>) -> Finding {
         Finding { sort, subject: self.subject(), message, suggestions, place: self.place.clone() }
     }
+}
+
+/// Keys that alternatives offer, with their places; those of directory roles left out.
+fn chosen(profile: &Profile) -> Vec<(PermissionKey, Place)> {
+    let keys = profile.alternatives.iter().enumerate().flat_map(|(number, one)| {
+        let place = Place::at(&["alternatives", &number.to_string(), "one_of"]);
+        one.one_of.iter().enumerate().filter_map(move |(number, text)| {
+            let key = text.parse().ok().filter(|_| !text.starts_with(ROLE_KEY))?;
+            Some((key, place.then(&[&number.to_string()])))
+        })
+    });
+    keys.collect()
+}
+
+/// The same as entries of a list.
+fn chosen_entries(chosen: &[(PermissionKey, Place)]) -> impl Iterator<Item = Entry<'_>> {
+    chosen.iter().map(|(key, place)| Entry {
+        api: &key.api,
+        kind: Some(key.kind),
+        value: &key.value,
+        place: place.clone(),
+        feature: None,
+        optional: false,
+    })
 }
 
 /// The lists of the present version.

@@ -1,35 +1,17 @@
 //! Names of permissions: whether they exist, where else they do, and whether they can be asked for.
 
-use super::{Entry, Finding, Place, Sort, entries, listings, matches, older_listings};
+use super::{Entry, Finding, Sort, chosen, chosen_entries, entries, listings, matches, older_listings};
 use crate::catalog::permissions::{Api, Kind, LookupError, Permission};
-use crate::catalog::profiles::{Profile, ROLE_KEY};
-use crate::catalog::{Catalog, PermissionKey, did_you_mean};
+use crate::catalog::profiles::Profile;
+use crate::catalog::{Catalog, did_you_mean};
 
 pub(super) fn find(profile: &Profile, catalog: &Catalog) -> Vec<Finding> {
     let present = listings(profile);
     let mut all = entries(&present);
     let older = older_listings(profile);
     all.extend(entries(&older));
-    let chosen: Vec<_> = profile
-        .alternatives
-        .iter()
-        .enumerate()
-        .flat_map(|(number, one)| {
-            let place = Place::at(&["alternatives", &number.to_string(), "one_of"]);
-            one.one_of.iter().enumerate().filter_map(move |(number, text)| {
-                let key: PermissionKey = text.parse().ok().filter(|_| !text.starts_with(ROLE_KEY))?;
-                Some((key, place.then(&[&number.to_string()])))
-            })
-        })
-        .collect();
-    all.extend(chosen.iter().map(|(key, place)| Entry {
-        api: &key.api,
-        kind: Some(key.kind),
-        value: &key.value,
-        place: place.clone(),
-        feature: None,
-        optional: false,
-    }));
+    let chosen = chosen(profile);
+    all.extend(chosen_entries(&chosen));
     let forbidden = |entry: &Entry<'_>| {
         let pattern = profile.forbidden.iter().find(|pattern| matches(pattern, &entry.subject()))?;
         Some(entry.finding(

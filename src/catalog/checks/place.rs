@@ -56,7 +56,7 @@ fn below<'a, 'i>(value: &'a Spanned<DeValue<'i>>, step: &str) -> Option<(Range<u
 }
 
 /// Of a byte of `text`; columns count characters.
-pub(crate) fn line_and_column(text: &str, start: usize) -> (usize, usize) {
+pub(super) fn line_and_column(text: &str, start: usize) -> (usize, usize) {
     let before = text.get(..start).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

@@ -234,6 +234,9 @@ pub struct Feature {
     /// Directory roles that the service principal needs for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directory_roles: Vec<String>,
+    /// The document of the feature, where it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// What it asks for, by API. Two features may ask for the same.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub permissions: Lists,

@@ -59,10 +59,13 @@ pub(super) fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// A profile file's contents. `name` is for the error.
 pub(super) fn parse(name: &str, text: &str) -> Result<Profile, CatalogError> {
-    toml::from_str(text).map_err(|why| {
-        let why = old_form::rewritten(text).map_or_else(|| why.to_string(), |new| old_form::advice(&new));
-        CatalogError::Invalid { file: name.to_owned(), why }
-    })
+    toml::from_str(text)
+        .map_err(|error| CatalogError::Invalid { file: name.to_owned(), why: why(text, &error.to_string()) })
+}
+
+/// Why a text is no profile: `otherwise`, unless it is of the old form.
+pub(super) fn why(text: &str, otherwise: &str) -> String {
+    old_form::rewritten(text).map_or_else(|| otherwise.to_owned(), |new| old_form::advice(&new))
 }
 
 /// The JSON Schema of a profile file, for editors.

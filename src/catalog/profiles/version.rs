@@ -204,6 +204,15 @@ impl ProfileVersion {
         permissions
     }
 
+    /// Roles of which one may give the consent: the document's, else those that may consent to all that the profile may ask for.
+    pub fn consent_roles(&self) -> Vec<String> {
+        if !self.profile.consent_roles.is_empty() {
+            return self.profile.consent_roles.clone();
+        }
+        let keys: Vec<PermissionKey> = self.listed().iter().filter_map(|one| one.key.parse().ok()).collect();
+        crate::catalog::checks::consent_roles(&keys)
+    }
+
     fn feature(&self, name: &str) -> Result<&Feature, CatalogError> {
         self.list.features.get(name).ok_or_else(|| CatalogError::NoSuchFeature {
             slug: self.slug.clone(),
