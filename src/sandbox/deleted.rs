@@ -3,7 +3,7 @@
 
 use super::call::{Call, Caller, READERS_OF_ALL, Reply};
 use super::errors::Failure;
-use super::odata::Options;
+use super::odata::{Kind, Options, alone};
 use super::shapes;
 use super::store::{Object, Tenant, text};
 use axum::http::{Method, StatusCode};
@@ -11,15 +11,21 @@ use serde_json::Value;
 
 const APPLICATION: &str = "microsoft.graph.application";
 const PRINCIPAL: &str = "microsoft.graph.servicePrincipal";
+const FILTER: &[&str] = &["appId", "displayName", "id", "deletedDateTime"];
+
+fn kind_of(cast: &str) -> Kind {
+    let name = if cast == APPLICATION { "application" } else { "servicePrincipal" };
+    Kind { name, filter: FILTER, expand: &[], is_directory_object: true }
+}
 
 /// `/directory/deletedItems…`.
 pub(super) fn items(tenant: &mut Tenant, caller: &Caller, call: &Call, rest: &[&str]) -> Reply {
     match (&call.method, rest) {
         (&Method::GET, [cast @ (APPLICATION | PRINCIPAL)]) => {
             caller.needs(READERS_OF_ALL)?;
-            let options = Options::read(call, type_of(cast), &["appId", "displayName", "id"])?;
+            let options = Options::read(call, &kind_of(cast))?;
             let all = if *cast == APPLICATION { &tenant.deleted_applications } else { &tenant.deleted_principals };
-            Ok((StatusCode::OK, Some(options.page(call, all.values()))))
+            Ok((StatusCode::OK, Some(options.page(call, all.values(), &alone))))
         }
         (&Method::GET, [id]) => {
             caller.needs(READERS_OF_ALL)?;
@@ -32,10 +38,10 @@ pub(super) fn items(tenant: &mut Tenant, caller: &Caller, call: &Call, rest: &[&
         }
         (&Method::GET, [id, cast @ (APPLICATION | PRINCIPAL)]) => {
             caller.needs(READERS_OF_ALL)?;
-            let options = Options::read(call, type_of(cast), &[])?;
+            let options = Options::read(call, &kind_of(cast))?;
             let all = if *cast == APPLICATION { &tenant.deleted_applications } else { &tenant.deleted_principals };
             let found = all.get(*id).ok_or_else(|| Failure::no_such(id))?;
-            Ok((StatusCode::OK, Some(options.project(found))))
+            Ok((StatusCode::OK, Some(options.project(found, &alone))))
         }
         (&Method::POST, [id, "restore"]) => {
             caller.may_write(tenant, &[*id])?;
@@ -52,10 +58,6 @@ pub(super) fn items(tenant: &mut Tenant, caller: &Caller, call: &Call, rest: &[&
         }
         _ => Err(Failure::wrong_method()),
     }
-}
-
-fn type_of(cast: &str) -> &str {
-    cast.trim_start_matches("microsoft.graph.")
 }
 
 fn find(tenant: &Tenant, id: &str) -> Result<Object, Failure> {

@@ -49,6 +49,7 @@ mod organization;
 mod owners;
 mod policies;
 mod principal;
+mod relations;
 mod rules;
 mod seed;
 mod server;

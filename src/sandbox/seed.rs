@@ -100,13 +100,14 @@ pub(super) fn first_party<'a>(tenant: &'a mut Tenant, named: &str) -> Option<&'a
             })
         })
         .collect();
+    let names: Vec<&String> = [&api.app_id].into_iter().chain(&api.identifier_uris).collect();
     let mut principal = shapes::principal();
     types::merge(
         &mut principal,
         shapes::object(json!({
             "id": id, "appId": api.app_id, "displayName": api.display_name, "appDisplayName": api.display_name,
             "appOwnerOrganizationId": MICROSOFT, "appRoles": roles, "oauth2PermissionScopes": scopes,
-            "servicePrincipalNames": [api.app_id], "signInAudience": "AzureADMultipleOrgs",
+            "servicePrincipalNames": names, "signInAudience": "AzureADMultipleOrgs",
         })),
     );
     tenant.principals.insert(id.clone(), principal);

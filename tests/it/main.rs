@@ -29,6 +29,7 @@ mod pem;
 mod plan_file;
 mod read_your_writes;
 mod sandbox_certificates;
+mod sandbox_clients;
 mod sandbox_credentials;
 mod sandbox_directory;
 mod sandbox_faults;

@@ -217,9 +217,13 @@ fn route(shared: &Shared, cloud: &mut Cloud, request: &Request) -> Answer {
     if let Some(rest) = path.strip_prefix("/control/") {
         return control::answer(cloud, &shared.base, method, rest, body);
     }
-    if let Some(inner) = path.strip_prefix("/graph/v1.0") {
+    for version in ["v1.0", "beta"] {
+        let root = format!("/graph/{version}");
+        let Some(inner) = path.strip_prefix(&*root) else { continue };
+        // An old way to say which tenant, which the token says anyway.
+        let inner = inner.strip_prefix("/myorganization").unwrap_or(inner);
         return match login::caller(&cloud.world, &base, headers) {
-            Ok((tenant, caller)) => graph(cloud, &tenant, &caller, request, inner, format!("{base}/graph/v1.0")),
+            Ok((tenant, caller)) => graph(cloud, &tenant, &caller, request, inner, format!("{base}{root}")),
             Err(failure) => failure.answer(cloud.world.now()),
         };
     }
@@ -234,13 +238,15 @@ fn graph(cloud: &mut Cloud, tenant: &str, caller: &Caller, request: &Request, pa
             "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.",
         )),
         Ok(body) => {
-            let prefer = request.headers.get("prefer").and_then(|value| value.to_str().ok());
+            let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+            let (prefer, level) = (header("prefer"), header("consistencylevel"));
             let call = Call {
                 method: request.method.clone(),
                 path: odata::unescape(path),
                 query: request.uri.query().unwrap_or_default().to_owned(),
                 body,
                 prefer: prefer.unwrap_or_default().to_owned(),
+                eventual: level.is_some_and(|level| level.eq_ignore_ascii_case("eventual")),
                 page_size: cloud.world.page_size,
                 base,
             };
