@@ -1,13 +1,15 @@
 //! A simulated Microsoft 365 tenant over real HTTP, with its own shapes and rules: a judge of the Graph client, which it shares
 //! nothing with but the permission ids. For tests and for trying things out, on this machine only.
 //!
-//! - `{base}/login/{tenant}/oauth2/v2.0/token`: Entra's token endpoint for client credentials: secrets, assertions signed with a
-//!   certificate, federated assertions. Every tenant GUID exists.
+//! - `{base}/login/{tenant}/oauth2/v2.0/token`, and `…/oauth2/token`: Entra's token endpoint for client credentials: secrets, assertions
+//!   signed with a certificate, federated assertions. Every tenant GUID exists; one that does is known by its domain too. Beside it the
+//!   documents of OpenID and instance discovery, and the keys that tokens are signed with. All of it also without `/login`, since some
+//!   clients take the first segment of a path for the tenant; and `{base}/metadata/endpoints`, where clients of Azure look for addresses.
 //! - `{base}/oidc`: an OIDC issuer for federated credentials to trust, with its discovery document and keys.
 //! - `{base}/metadata/identity/oauth2/token`: Azure's metadata service, whose machine is the development identity.
 //! - `{base}/platforms/app_service/token`, `…/github/token`, `…/azure_devops/oidctoken`: what App Service, GitHub Actions and Azure DevOps
 //!   offer to what runs there.
-//! - `{base}/graph/v1.0/…`: Microsoft Graph. Tokens carry the roles that their principal holds in the directory.
+//! - `{base}/graph/v1.0/…`, `{base}/v1.0/…`, and the same with `beta`, which has what the other has: Microsoft Graph. Tokens carry the roles that their principal holds in the directory.
 //! - `{base}/control/tenants/{tenant}/v1.0/…`: the same directory for an administrator who needs no token: changes behind a client's
 //!   back, also where an application locks its principals. Not in the request log.
 //! - `{base}/control/clock`: `GET`; `POST {"now": "…Z"}`, `{"advance": "P1D"}` or `{"tick": "PT5S"}`. The clock decides what has expired and
@@ -58,5 +60,5 @@ mod store;
 mod types;
 
 pub use server::state::StateError;
-pub use server::{Connection, Sandbox, StartError};
+pub use server::{Connection, Sandbox, Settings, StartError};
 pub use store::{CLIENT, SECRET, TENANT};

@@ -23,8 +23,10 @@ pub(super) struct World {
     offset: SignedDuration,
     /// Makes a tenant that is asked for the first time.
     seed: fn(&str, Timestamp) -> Tenant,
-    /// Signs tokens; new for each world.
+    /// Name of the key that signs tokens; new for each world.
     pub signing_key: String,
+    /// The key itself, once it was needed.
+    pub signing_pem: String,
     /// Elements on a page unless a request says otherwise.
     pub page_size: usize,
 }
@@ -64,7 +66,8 @@ impl World {
             tenants: BTreeMap::new(),
             offset: SignedDuration::ZERO,
             seed,
-            signing_key: uuid::Uuid::new_v4().to_string(),
+            signing_key: new_id(),
+            signing_pem: String::new(),
             page_size: 100,
         };
         world.tenant(TENANT);
@@ -94,6 +97,15 @@ impl World {
     pub(super) fn tenant(&mut self, id: &str) -> &mut Tenant {
         let (now, seed) = (self.now(), self.seed);
         self.tenants.entry(id.to_lowercase()).or_insert_with(|| seed(&id.to_lowercase(), now))
+    }
+
+    /// Id of a tenant that is named by its id, or by its domain once it exists.
+    pub(super) fn tenant_named(&self, name: &str) -> Option<String> {
+        let name = name.to_lowercase();
+        if uuid::Uuid::try_parse(&name).is_ok() {
+            return Some(name);
+        }
+        self.tenants.values().find(|tenant| tenant.domain() == name).map(|tenant| tenant.id.clone())
     }
 
     /// Removes what has been among the deleted items for more than 30 days. Source: Microsoft's documentation of deleted items.

@@ -35,6 +35,7 @@ mod sandbox_directory;
 mod sandbox_faults;
 mod sandbox_lag;
 mod sandbox_lock;
+mod sandbox_login;
 mod sandbox_refusals;
 mod sandbox_rules;
 mod sandbox_sign_in;

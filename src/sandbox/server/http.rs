@@ -1,5 +1,6 @@
 //! The HTTP door: takes requests, answers them from the cloud, and lets faults have their way with both.
 
+use super::authority::Authority;
 use super::batch;
 use super::cloud::Cloud;
 use super::faults::{Action, Fault, Refusal, http_date};
@@ -9,7 +10,8 @@ use super::state::{self, StateError};
 use crate::sandbox::call::{Call, Caller};
 use crate::sandbox::control;
 use crate::sandbox::errors::Failure;
-use crate::sandbox::login::{self, platforms, token};
+use crate::sandbox::login::endpoints::Endpoint;
+use crate::sandbox::login::{self, documents, platforms};
 use crate::sandbox::odata;
 use crate::sandbox::store::World;
 use axum::body::{Body, Bytes};
@@ -17,7 +19,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use futures_util::StreamExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,15 +32,18 @@ pub(super) struct Shared {
     cloud: Arc<Mutex<Cloud>>,
     base: String,
     state: Option<Arc<PathBuf>>,
+    /// Kept with the state.
+    authority: Option<Arc<Authority>>,
 }
 
 impl Shared {
-    pub(super) fn new(cloud: Cloud, base: String, state: Option<PathBuf>) -> Self {
-        Self { cloud: Arc::new(Mutex::new(cloud)), base, state: state.map(Arc::new) }
+    pub(super) fn new(cloud: Cloud, base: String, state: Option<PathBuf>, authority: Option<Authority>) -> Self {
+        let cloud = Arc::new(Mutex::new(cloud));
+        Self { cloud, base, state: state.map(Arc::new), authority: authority.map(Arc::new) }
     }
 
     pub(super) fn save(&self, world: &World) -> Result<(), StateError> {
-        self.state.as_ref().map_or(Ok(()), |file| state::save(file, world))
+        self.state.as_ref().map_or(Ok(()), |file| state::save(file, world, self.authority.as_deref()))
     }
 
     pub(super) fn cloud(&self) -> MutexGuard<'_, Cloud> {
@@ -148,7 +153,10 @@ fn respond(status: StatusCode, body: Option<&Value>, retry_after: Option<String>
 fn base(shared: &Shared, headers: &HeaderMap) -> String {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match header("x-forwarded-host").or(header("host")) {
-        Some(host) => format!("{}://{host}", header("x-forwarded-proto").unwrap_or("http")),
+        Some(host) => {
+            let scheme = shared.base.split(':').next().unwrap_or("http");
+            format!("{}://{host}", header("x-forwarded-proto").unwrap_or(scheme))
+        }
         None => shared.base.clone(),
     }
 }
@@ -193,16 +201,23 @@ async fn misbehave(response: Response, fault: &Fault, cut: &Cut) -> Response {
 fn route(shared: &Shared, cloud: &mut Cloud, request: &Request) -> Answer {
     let Request { method, uri, headers, body } = request;
     let (path, base) = (uri.path(), base(shared, headers));
-    if let Some(rest) = path.strip_prefix("/login/") {
+    if let Some(endpoint) = Endpoint::at(&base, path).filter(|_| !path.starts_with("/oidc/")) {
         let Cloud { world, login, lag, .. } = cloud;
-        let tenant = rest.split('/').next().unwrap_or_default();
-        return lag::sign_in(lag, world, tenant, |world| token::token(world, login, &base, method, rest, body));
+        let tenant = world.tenant_named(endpoint.tenant).unwrap_or_default();
+        return lag::sign_in(lag, world, &tenant, |world| endpoint.answer(world, login, &base, method, headers, body));
     }
     if let Some(rest) = path.strip_prefix("/oidc/") {
         return match cloud.login.issuer.document(&shared.base, rest).filter(|_| *method == Method::GET) {
             Some(document) => (StatusCode::OK, Some(document)),
             None => Failure::not_found("The issuer has no such document.").answer(cloud.world.now()),
         };
+    }
+    if path == "/metadata/endpoints" {
+        return (StatusCode::OK, Some(documents::clouds(&base)));
+    }
+    // Of Azure's resources there are none, which is all that a sign-in of the Azure CLI asks about.
+    if *method == Method::GET && ["/tenants", "/subscriptions"].contains(&path) {
+        return (StatusCode::OK, Some(json!({ "value": [] })));
     }
     if path.starts_with("/metadata/") || path.starts_with("/platforms/") {
         let Cloud { world, login, .. } = cloud;
@@ -217,18 +232,22 @@ fn route(shared: &Shared, cloud: &mut Cloud, request: &Request) -> Answer {
     if let Some(rest) = path.strip_prefix("/control/") {
         return control::answer(cloud, &shared.base, method, rest, body);
     }
-    for version in ["v1.0", "beta"] {
-        let root = format!("/graph/{version}");
-        let Some(inner) = path.strip_prefix(&*root) else { continue };
+    // Also at the root, for clients that know nothing but a host.
+    for root in ["/graph/v1.0", "/graph/beta", "/v1.0", "/beta"] {
+        let Some(inner) = path.strip_prefix(root).filter(|inner| inner.is_empty() || inner.starts_with('/')) else {
+            continue;
+        };
         // An old way to say which tenant, which the token says anyway.
         let inner = inner.strip_prefix("/myorganization").unwrap_or(inner);
-        return match login::caller(&cloud.world, &base, headers) {
+        return match login::caller(&mut cloud.world, &base, headers) {
             Ok((tenant, caller)) => graph(cloud, &tenant, &caller, request, inner, format!("{base}{root}")),
             Err(failure) => failure.answer(cloud.world.now()),
         };
     }
-    Failure::not_found("The sandbox serves /login, /graph/v1.0, /oidc, /metadata, /platforms and /control.")
-        .answer(cloud.world.now())
+    Failure::not_found(
+        "The sandbox serves /login, /graph/v1.0, /graph/beta, /oidc, /metadata, /platforms and /control.",
+    )
+    .answer(cloud.world.now())
 }
 
 fn graph(cloud: &mut Cloud, tenant: &str, caller: &Caller, request: &Request, path: &str, base: String) -> Answer {
