@@ -1,6 +1,7 @@
 //! Deleted items: applications and service principals for thirty days. Source: Microsoft's documentation of deleted items, whose tables
 //! of permissions let nobody list or look who reads only what it owns, though its owner restores and purges.
 
+use super::answers::typed;
 use super::call::{Call, Caller, READERS_OF_ALL, Reply};
 use super::errors::Failure;
 use super::odata::{Kind, Options, alone};
@@ -61,23 +62,29 @@ pub(super) fn items(tenant: &mut Tenant, caller: &Caller, call: &Call, rest: &[&
 }
 
 fn find(tenant: &Tenant, id: &str) -> Result<Object, Failure> {
-    let found = tenant.deleted_applications.get(id).or_else(|| tenant.deleted_principals.get(id));
-    found.cloned().ok_or_else(|| Failure::no_such(id))
+    let application = tenant.deleted_applications.get(id).map(|one| typed("application", one.clone()));
+    let principal = || tenant.deleted_principals.get(id).map(|one| typed("servicePrincipal", one.clone()));
+    application.or_else(principal).ok_or_else(|| Failure::no_such(id))
 }
 
 fn restore(tenant: &mut Tenant, id: &str) -> Reply {
     let mut found = find(tenant, id)?;
-    found.insert("deletedDateTime".to_owned(), Value::Null);
-    if tenant.deleted_applications.remove(id).is_some() {
-        tenant.applications.insert(id.to_owned(), found.clone());
+    let back = |mut object: Object| {
+        object.insert("deletedDateTime".to_owned(), Value::Null);
+        object
+    };
+    if let Some(application) = tenant.deleted_applications.remove(id) {
+        tenant.applications.insert(id.to_owned(), back(application));
     } else {
         let lives_here = text(&found, "appOwnerOrganizationId") == tenant.id;
         if lives_here && tenant.application_by("appId", text(&found, "appId")).is_none() {
             return Err(Failure::bad_request("The application of the service principal has to be restored first."));
         }
-        tenant.deleted_principals.remove(id);
-        tenant.principals.insert(id.to_owned(), found.clone());
+        if let Some(principal) = tenant.deleted_principals.remove(id) {
+            tenant.principals.insert(id.to_owned(), back(principal));
+        }
     }
+    found = back(found);
     shapes::hide_keys(&mut found);
     Ok((StatusCode::OK, Some(Value::Object(found))))
 }

@@ -4,13 +4,20 @@ use super::call::{Call, Caller, Reply};
 use super::errors::Failure;
 use super::store::{Object, Tenant, World, id_of};
 use super::types::{self, fold_id};
-use super::{application, deleted, grants, organization, policies, principal, relations};
+use super::{answers, application, deleted, grants, licences, organization, policies, principal, relations, roles};
 use axum::http::Method;
 
 /// Answers one request to a tenant's directory.
 pub(super) fn handle(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -> Reply {
     let segments = spelled(&call.path);
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let (status, body) = dispatch(world, tenant, caller, call, &segments)?;
+    // What an administrator sees behind the scenes is bare.
+    let bare = matches!(caller, Caller::Administrator);
+    Ok((status, body.map(|body| if bare { body } else { answers::with_context(call, &segments, body) })))
+}
+
+fn dispatch(world: &mut World, tenant: &str, caller: &Caller, call: &Call, segments: &[&str]) -> Reply {
     let (first, rest) = segments.split_first().unwrap_or((&"", &[]));
     // `applications(appId='…')` names an object by an alternate key.
     let (collection, key) = match first.split_once('(') {
@@ -41,6 +48,15 @@ pub(super) fn handle(world: &mut World, tenant: &str, caller: &Caller, call: &Ca
         ("users", None, rest) => organization::users(world.tenant(tenant), caller, call, rest),
         ("policies", None, rest) => policies::policies(world.tenant(tenant), caller, call, rest),
         ("organization", None, rest) => organization::organization(world.tenant(tenant), caller, call, rest),
+        ("roleManagement", None, rest) => roles::management(world.tenant(tenant), caller, call, rest),
+        ("directoryRoles", key, rest) => {
+            let directory = world.tenant(tenant);
+            let template =
+                key.filter(|key| key.name == "roleTemplateId").map(|key| roles::id_in_use(directory, &key.value));
+            let rest: Vec<&str> = template.as_deref().into_iter().chain(rest.iter().copied()).collect();
+            roles::in_use(directory, caller, call, &rest)
+        }
+        ("subscribedSkus", None, rest) => licences::skus(world.tenant(tenant), caller, call, rest),
         ("directoryObjects", None, rest) => relations::objects(world.tenant(tenant), caller, call, rest),
         ("directory", None, ["deletedItems", rest @ ..]) => deleted::items(world.tenant(tenant), caller, call, rest),
         _ => Err(Failure::no_segment(collection)),
@@ -56,6 +72,13 @@ const SEGMENTS: &[&str] = &[
     "users",
     "policies",
     "organization",
+    "subscribedSkus",
+    "roleManagement",
+    "roleDefinitions",
+    "roleAssignments",
+    "roleEligibilitySchedules",
+    "directoryRoles",
+    "members",
     "directory",
     "directoryObjects",
     "deletedItems",
@@ -110,8 +133,10 @@ impl Key {
         let (name, value) = text.split_once('=').ok_or_else(|| Failure::bad_request("The key has no name."))?;
         let value = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
         let value = value.ok_or_else(|| Failure::bad_request("The key's value is not quoted."))?.replace("''", "'");
-        let name =
-            ["appId", "uniqueName"].iter().find(|known| known.eq_ignore_ascii_case(name)).map_or(name, |known| known);
+        let name = ["appId", "uniqueName", "roleTemplateId"]
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(name))
+            .map_or(name, |known| known);
         let value = if name == "appId" { fold_id(&value) } else { value };
         Ok(Self { name: name.to_owned(), value })
     }

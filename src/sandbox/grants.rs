@@ -3,7 +3,7 @@
 use super::call::{Call, Caller, READERS, READERS_OF_ALL, Reply};
 use super::errors::Failure;
 use super::odata::{Kind, Options, alone};
-use super::store::{Object, Tenant, id_of, new_id, text};
+use super::store::{Object, Tenant, id_of, new_link_id, text};
 use axum::http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -117,7 +117,7 @@ fn assign(tenant: &mut Tenant, body: &Object, side: &str, id: &str, now: Timesta
     if tenant.assignments.values().any(same) {
         return Err(Failure::bad_request("Permission being assigned already exists on the object."));
     }
-    let assignment_id = new_id();
+    let assignment_id = new_link_id();
     let assignment = json!({
         "id": assignment_id, "appRoleId": role, "principalId": id_of(principal), "resourceId": id_of(resource), "principalType": "ServicePrincipal",
         "principalDisplayName": text(principal, "displayName"), "resourceDisplayName": text(resource, "displayName"), "createdDateTime": now.to_string(), "deletedDateTime": null,
@@ -198,7 +198,7 @@ fn create(tenant: &mut Tenant, body: Object) -> Reply {
     if tenant.grants.values().any(same) {
         return Err(Failure::conflict("Permission entry already exists."));
     }
-    let id = new_id();
+    let id = new_link_id();
     let mut grant = json!({ "id": id, "principalId": null, "scope": null });
     if let Value::Object(grant) = &mut grant {
         grant.extend(body);

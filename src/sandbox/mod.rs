@@ -33,6 +33,7 @@
 //! Each file imports only what stands further down here: `control`, `server` (the HTTP door, batches, faults, replicas, the state file),
 //! `login` (tokens), `directory` (paths), a file for each of Graph's entities, `odata`, `call`, `types`, `shapes`, `store`.
 
+mod answers;
 mod application;
 mod call;
 mod certificates;
@@ -43,6 +44,7 @@ mod directory;
 mod errors;
 mod federated;
 mod grants;
+mod licences;
 mod lock;
 mod login;
 mod moment;
@@ -52,6 +54,7 @@ mod owners;
 mod policies;
 mod principal;
 mod relations;
+mod roles;
 mod rules;
 mod seed;
 mod server;

@@ -2,6 +2,7 @@
 
 use super::call::{Call, Caller, Reply};
 use super::errors::Failure;
+use super::licences;
 use super::odata::{Kind, Options, alone};
 use super::shapes;
 use super::store::{Tenant, new_id, text};
@@ -17,9 +18,9 @@ pub(super) fn organization(tenant: &Tenant, caller: &Caller, call: &Call, rest: 
     let options = Options::read(call, &Kind::plain("organization"))?;
     let organization = shapes::object(json!({
         "id": tenant.id, "deletedDateTime": null, "displayName": tenant.name(), "countryLetterCode": "CH", "country": null,
-        "tenantType": "AAD", "assignedPlans": [], "provisionedPlans": [], "businessPhones": [], "city": null, "state": null,
+        "tenantType": "AAD", "assignedPlans": licences::assigned_plans(tenant), "provisionedPlans": [], "businessPhones": [], "city": null, "state": null,
         "street": null, "postalCode": null, "createdDateTime": "2020-01-01T00:00:00Z", "preferredLanguage": "en",
-        "defaultUsageLocation": null, "isMultipleDataLocationsForServicesEnabled": null, "marketingNotificationEmails": [],
+        "defaultUsageLocation": null, "mobileDeviceManagementAuthority": "intune", "marketingNotificationEmails": [],
         "technicalNotificationMails": [], "securityComplianceNotificationMails": [], "securityComplianceNotificationPhones": [],
         "onPremisesLastSyncDateTime": null, "onPremisesSyncEnabled": null, "partnerTenantType": null, "privacyProfile": null,
         "verifiedDomains": [{ "name": tenant.domain(), "isDefault": true, "isInitial": true, "type": "Managed", "capabilities": "Email" }],

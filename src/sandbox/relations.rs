@@ -1,5 +1,6 @@
 //! What directory objects are related to, and objects by their id alone.
 
+use super::answers::typed;
 use super::call::{Call, Caller, READERS_OF_ALL, Reply};
 use super::errors::Failure;
 use super::odata::{Kind, Options, alone};
@@ -60,13 +61,9 @@ pub(super) fn part(tenant: &Tenant, type_name: &str, object: &Object, part: &str
 
 /// A directory object with its type.
 pub(super) fn whole(tenant: &Tenant, id: &str) -> Option<Object> {
-    let of_type = |name: &str, object: &Object| {
-        let kind = [("@odata.type".to_owned(), Value::from(format!("#microsoft.graph.{name}")))];
-        kind.into_iter().chain(object.clone()).collect()
-    };
-    let application = tenant.applications.get(id).map(|one| of_type("application", one));
-    let principal = || tenant.principals.get(id).map(|one| of_type("servicePrincipal", one));
-    application.or_else(principal).or_else(|| tenant.users.get(id).map(|one| of_type("user", one)))
+    let application = tenant.applications.get(id).map(|one| typed("application", one.clone()));
+    let principal = || tenant.principals.get(id).map(|one| typed("servicePrincipal", one.clone()));
+    application.or_else(principal).or_else(|| tenant.users.get(id).map(|one| typed("user", one.clone())))
 }
 
 /// `/directoryObjects…`.

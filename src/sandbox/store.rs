@@ -1,5 +1,7 @@
 //! What the simulated cloud holds: tenants with their directories, and a clock that can be set.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -56,6 +58,18 @@ pub(super) struct Tenant {
     pub app_policies: BTreeMap<String, Object>,
     /// Which of them an application has.
     pub assigned_policies: BTreeMap<String, String>,
+    /// Directory roles of the tenant's own.
+    #[serde(default)]
+    pub roles: BTreeMap<String, Object>,
+    /// Who has which directory role.
+    #[serde(default)]
+    pub role_assignments: BTreeMap<String, Object>,
+    /// Who may become what.
+    #[serde(default)]
+    pub role_eligibilities: BTreeMap<String, Object>,
+    /// Subscriptions.
+    #[serde(default)]
+    pub skus: BTreeMap<String, Object>,
     /// Microsoft's APIs that this tenant may not have.
     pub unlicensed: BTreeSet<String>,
 }
@@ -127,6 +141,12 @@ impl World {
 
 pub(super) fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()
+}
+
+/// An id of what is no directory object: Graph's are 32 bytes in 43 characters.
+pub(super) fn new_link_id() -> String {
+    let bytes = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 impl Tenant {

@@ -14,15 +14,57 @@ fn properties(type_name: &str) -> Option<&'static Map<String, Value>> {
     metadata().get("v1")?.get("types")?.get(type_name)?.as_object()
 }
 
+/// Types that the file leaves out, with their properties.
+const EXTRA: &[(&str, &[&str])] = &[
+    (
+        "unifiedRoleDefinition",
+        &[
+            "id",
+            "displayName",
+            "description",
+            "isBuiltIn",
+            "isEnabled",
+            "resourceScopes",
+            "rolePermissions",
+            "templateId",
+            "version",
+        ],
+    ),
+    ("directoryRole", &["id", "deletedDateTime", "displayName", "description", "roleTemplateId"]),
+    (
+        "subscribedSku",
+        &[
+            "id",
+            "accountId",
+            "accountName",
+            "appliesTo",
+            "capabilityStatus",
+            "consumedUnits",
+            "prepaidUnits",
+            "servicePlans",
+            "skuId",
+            "skuPartNumber",
+            "subscriptionIds",
+        ],
+    ),
+];
+
 /// A property of an entity as Graph spells it; the query options take it in any case.
 pub(super) fn canonical(type_name: &str, property: &str) -> Option<&'static str> {
     // Of the base type, which the file leaves out, one may ask for what derived types have.
     const PERSON: &[&str] = &["userPrincipalName", "mail", "givenName", "surname", "jobTitle", "accountEnabled"];
     let is_base = type_name == "directoryObject";
+    let own_list = EXTRA.iter().filter(|(name, _)| *name == type_name).flat_map(|(_, names)| names.iter().copied());
     let types = if is_base { &["application", "servicePrincipal"][..] } else { &[type_name] };
     let own = types.iter().filter_map(|name| properties(name)).flat_map(Map::keys).map(String::as_str);
     let person = PERSON.iter().copied().filter(|_| is_base);
-    own.chain(person).find(|name| name.eq_ignore_ascii_case(property))
+    own.chain(person).chain(own_list).find(|name| name.eq_ignore_ascii_case(property))
+}
+
+/// Whether a property is one that is null where an object has none: no collection, and no relation.
+pub(super) fn is_single(type_name: &str, property: &str) -> bool {
+    let kind = properties(type_name).and_then(|all| all.get(property)).and_then(Value::as_str);
+    kind.is_some_and(|kind| !kind.starts_with("[]") && kind != "nav")
 }
 
 /// Whether a property is a collection.
@@ -32,8 +74,17 @@ pub(super) fn list_of(type_name: &str, property: &str) -> bool {
 }
 
 /// Properties that hold ids as plain text.
-const IDS: &[&str] =
-    &["id", "appId", "resourceAppId", "clientId", "resourceId", "principalId", "appOwnerOrganizationId", "keyId"];
+const IDS: &[&str] = &[
+    "id",
+    "appId",
+    "resourceAppId",
+    "clientId",
+    "resourceId",
+    "principalId",
+    "appOwnerOrganizationId",
+    "keyId",
+    "roleDefinitionId",
+];
 
 /// Ids compare without case, and the service shows them in lower case. Anything that is no GUID stays as it is.
 pub(super) fn fold_id(text: &str) -> String {

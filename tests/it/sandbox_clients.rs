@@ -26,6 +26,12 @@ async fn read(tenant: &Tenant, path: &str) -> Value {
     found
 }
 
+/// Without what is written around an answer.
+fn bare(mut answer: Value) -> Value {
+    answer.as_object_mut().unwrap().retain(|name, _| !name.starts_with("@odata."));
+    answer
+}
+
 fn names(all: &Value) -> Vec<String> {
     list(all).iter().map(|one| one["displayName"].as_str().unwrap().to_owned()).collect()
 }
@@ -142,7 +148,7 @@ async fn no_more_than_twenty_related_objects_come_along() {
     for side in
         [format!("{path}/appRoleAssignments/{one}"), format!("/servicePrincipals/{graph}/appRoleAssignedTo/{one}")]
     {
-        assert_eq!(read(&tenant, &format!("{side}?$select=id")).await, json!({ "id": one }));
+        assert_eq!(bare(read(&tenant, &format!("{side}?$select=id")).await), json!({ "id": one }));
     }
     assert_eq!(tenant.graph(Method::GET, &format!("{path}/appRoleAssignedTo/{one}"), None).await.0, 404);
 }
@@ -219,7 +225,7 @@ async fn paths_and_names_are_taken_in_any_case() {
         format!("/applications(appid='{client}')?select=appId"),
         format!("/myorganization/applications/{id}?%24Select=appId"),
     ] {
-        assert_eq!(read(&tenant, &path).await, json!({ "appId": client }), "{path}");
+        assert_eq!(bare(read(&tenant, &path).await), json!({ "appId": client }), "{path}");
     }
     assert_eq!(list(&read(&tenant, "/oAuth2PermissionGrants").await).len(), 0);
     let secret = post(&tenant, &format!("/applications/{id}/microsoft.graph.addPassword"), json!({})).await;
@@ -246,7 +252,7 @@ async fn objects_are_found_by_their_id_alone_and_in_parts() {
     assert_eq!(list(&read(&tenant, &format!("/servicePrincipals/{service}/memberOf")).await).len(), 0);
     assert_eq!(list(&read(&tenant, "/policies/appManagementPolicies").await).len(), 0);
     let tenant_id = &tenant.connection().tenant_id;
-    assert_eq!(read(&tenant, &format!("/organization/{tenant_id}?$select=id")).await, json!({ "id": tenant_id }));
+    assert_eq!(bare(read(&tenant, &format!("/organization/{tenant_id}?$select=id")).await), json!({ "id": tenant_id }));
     for nowhere in [format!("/applications/{id}/nonsense"), format!("/servicePrincipals/{service}/nonsense")] {
         assert_eq!(tenant.graph(Method::GET, &nowhere, None).await.0, 400);
     }

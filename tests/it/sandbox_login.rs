@@ -51,7 +51,7 @@ async fn a_token_is_verified_with_the_keys_that_discovery_leads_to() {
     assert_eq!(instance["metadata"][0]["aliases"], json!([host]));
     let clouds =
         tenant.at(Method::GET, &format!("{}/metadata/endpoints?api-version=2022-09-01", tenant.url()), None).await;
-    assert_eq!(clouds[0]["authentication"]["loginEndpoint"], tenant.url());
+    assert_eq!(clouds["authentication"]["loginEndpoint"], tenant.url());
 }
 
 #[tokio::test]

@@ -33,10 +33,16 @@ pub(super) fn instance(root: &str) -> Value {
     })
 }
 
-/// `/metadata/endpoints` of Azure Resource Manager, which the sandbox is not, though clients ask it where everything else is.
-pub(in crate::sandbox) fn clouds(base: &str) -> Value {
+/// `/metadata/endpoints` of Azure Resource Manager, which the sandbox is not, though clients ask it where everything else is. Since its
+/// version of 2022 it tells of one cloud, before of several.
+pub(in crate::sandbox) fn clouds(base: &str, query: &str) -> Value {
+    let cloud = cloud(base);
+    if query.contains("api-version=2022") { cloud } else { json!([cloud]) }
+}
+
+fn cloud(base: &str) -> Value {
     let host = base.split("://").nth(1).unwrap_or(base);
-    json!([{
+    json!({
         "name": "Sandbox", "portal": base, "resourceManager": base, "microsoftGraphResourceId": format!("{base}/"),
         "graph": base, "graphAudience": base, "gallery": base, "batch": base, "media": base, "sqlManagement": base,
         "activeDirectoryDataLake": base, "vmImageAliasDoc": base,
@@ -50,5 +56,5 @@ pub(in crate::sandbox) fn clouds(base: &str) -> Value {
             "mariadbServerEndpoint": host, "sqlServerHostname": host, "storage": host, "storageSyncEndpointSuffix": host,
             "synapseAnalytics": host,
         },
-    }])
+    })
 }

@@ -8,7 +8,7 @@ use super::call::Call;
 use super::errors::Failure;
 use super::shapes;
 use super::store::Object;
-use super::types::{canonical, list_of};
+use super::types::{canonical, is_single, list_of};
 use filter::{Filter, Function, Operator, Path};
 use serde_json::{Value, json};
 pub(super) use text::unescape;
@@ -36,6 +36,7 @@ impl Kind {
 
 /// Query options, decoded.
 pub(super) struct Options {
+    type_name: &'static str,
     select: Option<Vec<String>>,
     filter: Option<Filter>,
     search: Option<Vec<(String, String)>>,
@@ -59,6 +60,7 @@ impl Options {
     /// Reads the options of a request for objects of a kind.
     pub(super) fn read(call: &Call, kind: &Kind) -> Result<Self, Failure> {
         let mut options = Self {
+            type_name: kind.name,
             select: None,
             filter: None,
             search: None,
@@ -134,6 +136,10 @@ impl Options {
     /// The properties that were asked for, and what comes along.
     pub(super) fn project(&self, object: &Object, related: Related<'_>) -> Value {
         let mut shown = selected(object, self.select.as_deref());
+        // Some properties are given only to who asks for them.
+        for name in self.select.iter().flatten().filter(|name| is_single(self.type_name, name)) {
+            shown.entry(name.clone()).or_insert(Value::Null);
+        }
         for (relation, select) in &self.expand {
             let all = related(object, relation);
             let all = all.iter().take(MOST_EXPANDED).map(|one| selected(one, select.as_deref()));

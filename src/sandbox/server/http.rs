@@ -16,7 +16,7 @@ use crate::sandbox::odata;
 use crate::sandbox::store::World;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -25,6 +25,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Pieces that a slow body comes in.
 const SLOW_PIECES: usize = 8;
+/// As Graph names its JSON.
+const ODATA: &str =
+    "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
+const CHALLENGE: &str = "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", client_id=\"00000003-0000-0000-c000-000000000000\"";
 
 /// What all requests share.
 #[derive(Clone)]
@@ -90,7 +94,7 @@ pub(super) async fn answer(
             Some(refusal) if !refusal.after_commit => None,
             _ => Some(commit(&shared, &mut cloud, &request)),
         };
-        let (status, body, retry_after) = match (refusal, committed) {
+        let (status, mut body, retry_after) = match (refusal, committed) {
             (Some(Refusal { status, body, retry_after, .. }), _) => (status, Some(body), retry_after),
             (None, Some((status, body))) => (status, body, None),
             (None, None) => (StatusCode::INTERNAL_SERVER_ERROR, None, None),
@@ -98,11 +102,11 @@ pub(super) async fn answer(
         if observed {
             cloud.log(request.method.as_str(), &target, Some(status.as_u16()));
         }
-        respond(status, body.as_ref(), retry_after, cloud.world.now())
+        let id = request_id(body.as_mut(), &request.headers);
+        respond(status, body.as_ref(), &id, retry_after, cloud.world.now())
     };
-    if let Some(id) = request.headers.get("client-request-id") {
-        response.headers_mut().insert("client-request-id", id.clone());
-    }
+    let is_graph = ["/graph/", "/v1.0/", "/beta/"].iter().any(|start| target.starts_with(start));
+    dress(&mut response, &request.headers, is_graph);
     match fault {
         Some(fault) => misbehave(response, &fault, &cut).await,
         None => response,
@@ -131,7 +135,38 @@ fn commit(shared: &Shared, cloud: &mut Cloud, request: &Request) -> Answer {
     answer
 }
 
-fn respond(status: StatusCode, body: Option<&Value>, retry_after: Option<String>, now: jiff::Timestamp) -> Response {
+/// The id of an answer: a refusal names it too, beside the client's own.
+fn request_id(body: Option<&mut Value>, headers: &HeaderMap) -> String {
+    let new = || uuid::Uuid::new_v4().to_string();
+    let Some(inner) = body.and_then(|body| body.get_mut("error")?.get_mut("innerError")) else { return new() };
+    let id = inner.get("request-id").and_then(Value::as_str).map_or_else(new, str::to_owned);
+    let of_client = headers.get("client-request-id").and_then(|value| value.to_str().ok());
+    inner["client-request-id"] = of_client.unwrap_or(&id).into();
+    id
+}
+
+/// What Graph says in headers.
+fn dress(response: &mut Response, asked: &HeaderMap, is_graph: bool) {
+    let unauthenticated = response.status() == StatusCode::UNAUTHORIZED;
+    let headers = response.headers_mut();
+    if let Some(id) = asked.get("client-request-id") {
+        headers.insert("client-request-id", id.clone());
+    }
+    if is_graph {
+        headers.insert("content-type", HeaderValue::from_static(ODATA));
+        if unauthenticated {
+            headers.insert("www-authenticate", HeaderValue::from_static(CHALLENGE));
+        }
+    }
+}
+
+fn respond(
+    status: StatusCode,
+    body: Option<&Value>,
+    id: &str,
+    retry_after: Option<String>,
+    now: jiff::Timestamp,
+) -> Response {
     let mut response = Response::new(body.map_or_else(Body::empty, |body| Body::from(body.to_string())));
     *response.status_mut() = status;
     let mut set = |name: &'static str, text: String| {
@@ -139,8 +174,8 @@ fn respond(status: StatusCode, body: Option<&Value>, retry_after: Option<String>
             response.headers_mut().insert(name, value);
         }
     };
-    set("content-type", "application/json".to_owned());
-    set("request-id", uuid::Uuid::new_v4().to_string());
+    set("content-type", "application/json; charset=utf-8".to_owned());
+    set("request-id", id.to_owned());
     set("date", http_date(now));
     if let Some(wait) = retry_after {
         set("retry-after", wait);
@@ -213,7 +248,7 @@ fn route(shared: &Shared, cloud: &mut Cloud, request: &Request) -> Answer {
         };
     }
     if path == "/metadata/endpoints" {
-        return (StatusCode::OK, Some(documents::clouds(&base)));
+        return (StatusCode::OK, Some(documents::clouds(&base, uri.query().unwrap_or_default())));
     }
     // Of Azure's resources there are none, which is all that a sign-in of the Azure CLI asks about.
     if *method == Method::GET && ["/tenants", "/subscriptions"].contains(&path) {
