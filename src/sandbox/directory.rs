@@ -35,13 +35,13 @@ fn dispatch(world: &mut World, tenant: &str, caller: &Caller, call: &Call, segme
         ("applications", None, []) => application::all(world, tenant, caller, call),
         ("applications", None, ["$count"]) => application::count(world, tenant, caller, call),
         ("applications", key, rest) => {
-            let (id, rest) = target(world.tenant(tenant), APPLICATION, key, rest)?;
+            let (id, rest) = target(world.tenant(tenant), &APPLICATION, key, rest)?;
             application::one(world, tenant, caller, call, &id, rest)
         }
         ("servicePrincipals", None, []) => principal::all(world, tenant, caller, call),
         ("servicePrincipals", None, ["$count"]) => principal::count(world, tenant, caller, call),
         ("servicePrincipals", key, rest) => {
-            let (id, rest) = target(world.tenant(tenant), PRINCIPAL, key, rest)?;
+            let (id, rest) = target(world.tenant(tenant), &PRINCIPAL, key, rest)?;
             principal::one(world, tenant, caller, call, &id, rest)
         }
         ("oauth2PermissionGrants", None, rest) => grants::permission_grants(world.tenant(tenant), caller, call, rest),
@@ -181,7 +181,7 @@ const PRINCIPAL: Entity =
 /// Object id that a path names, by id or by alternate key, and what follows it.
 fn target<'a>(
     tenant: &Tenant,
-    entity: Entity,
+    entity: &Entity,
     key: Option<Key>,
     rest: &'a [&'a str],
 ) -> Result<(String, &'a [&'a str]), Failure> {

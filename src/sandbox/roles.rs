@@ -131,7 +131,7 @@ fn assignments(
             Ok((StatusCode::OK, Some(single_one(options.project(one, &related)))))
         }
         (&Method::POST, []) => {
-            let made = checked(tenant, call.body(ASSIGNMENT.name)?)?;
+            let made = checked(tenant, &call.body(ASSIGNMENT.name)?)?;
             if part(tenant).values().any(|one| is_same(one, &made)) {
                 return Err(Failure::bad_request(
                     "A conflicting object with one or more of the specified property values is present in the directory.",
@@ -152,8 +152,8 @@ fn is_same(one: &Object, other: &Object) -> bool {
     ["principalId", "roleDefinitionId", "directoryScopeId"].iter().all(|name| text(one, name) == text(other, name))
 }
 
-fn checked(tenant: &Tenant, body: Object) -> Result<Object, Failure> {
-    let (role, principal) = (text(&body, "roleDefinitionId"), text(&body, "principalId"));
+fn checked(tenant: &Tenant, body: &Object) -> Result<Object, Failure> {
+    let (role, principal) = (text(body, "roleDefinitionId"), text(body, "principalId"));
     if find(tenant, role).is_none() {
         return Err(Failure::no_such(role));
     }
@@ -164,7 +164,7 @@ fn checked(tenant: &Tenant, body: Object) -> Result<Object, Failure> {
     if tenant.applications.contains_key(principal) {
         return Err(Failure::bad_request("Objects of type Application cannot be assigned to roles."));
     }
-    let scope = text(&body, "directoryScopeId");
+    let scope = text(body, "directoryScopeId");
     if !scope.starts_with('/') {
         return Err(Failure::bad_request("Invalid value specified for property 'directoryScopeId'."));
     }

@@ -41,12 +41,15 @@ pub(super) struct Options {
     filter: Option<Filter>,
     search: Option<Vec<(String, String)>>,
     order: Vec<(String, bool)>,
-    /// Relations, each with what is selected of it.
-    expand: Vec<(String, Option<Vec<String>>)>,
+    /// What comes along.
+    expand: Vec<Expansion>,
     count: bool,
     top: usize,
     skip: usize,
 }
+
+/// A relation, and what is selected of it.
+type Expansion = (String, Option<Vec<String>>);
 
 /// Gives the objects that one is related to.
 pub(super) type Related<'a> = &'a dyn Fn(&Object, &str) -> Vec<Object>;
@@ -266,7 +269,7 @@ fn order(text: &str, kind: &Kind) -> Result<Vec<(String, bool)>, Failure> {
 }
 
 /// `owners($select=id,displayName)`.
-fn expand(text: &str, kind: &Kind) -> Result<Vec<(String, Option<Vec<String>>)>, Failure> {
+fn expand(text: &str, kind: &Kind) -> Result<Vec<Expansion>, Failure> {
     let (name, inner) = match text.split_once('(') {
         Some((name, inner)) => (name, inner.strip_suffix(')')),
         None => (text, None),
