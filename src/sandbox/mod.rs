@@ -11,7 +11,8 @@
 //!   offer to what runs there.
 //! - `{base}/graph/v1.0/…`, `{base}/v1.0/…`, and the same with `beta`, which has what the other has: Microsoft Graph. Tokens carry the roles that their principal holds in the directory.
 //! - `{base}/control/tenants/{tenant}/v1.0/…`: the same directory for an administrator who needs no token: changes behind a client's
-//!   back, also where an application locks its principals. Not in the request log.
+//!   back, also where an application locks its principals. Not in the request log. Only there subscriptions come and go (`POST`, `PATCH`
+//!   and `DELETE` of `/subscribedSkus`), and roles that somebody may take (`POST …/roleEligibilitySchedules`).
 //! - `{base}/control/clock`: `GET`; `POST {"now": "…Z"}`, `{"advance": "P1D"}` or `{"tick": "PT5S"}`. The clock decides what has expired and
 //!   shows in `Date`. With a tick it moves on by so much before each request from outside, so that no client has to wait for real.
 //! - `{base}/control/requests`: `GET` lists every request since the last `DELETE` as `{method, path, status}`; no status for one
