@@ -124,6 +124,9 @@ pub struct Api {
     pub app_id: String,
     /// Name that administrators see.
     pub display_name: String,
+    /// URIs that name it as the audience of a token.
+    #[serde(default)]
+    pub identifier_uris: Vec<String>,
     /// Products with which a tenant gets it; `None` where every tenant has it or no source says.
     #[serde(default)]
     pub brought_by: Option<String>,

@@ -1,8 +1,8 @@
 //! `sandbox`: a simulated tenant until interrupted.
 
 use super::{interrupted, print};
-use crate::sandbox::Sandbox;
-use anyhow::{Context, Result};
+use crate::sandbox::{Sandbox, Settings};
+use anyhow::Result;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -14,15 +14,14 @@ pub(super) struct Arguments {
     /// Keep the tenants in this file: read at the start, written at every change.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    /// Use TLS, as most clients demand, with an authority of its own: `ca_certificate` in the first line is the file to trust.
+    #[arg(long)]
+    tls: bool,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<()> {
-    let sandbox = match arguments.state {
-        Some(file) => Sandbox::with_state(arguments.listen, file).await?,
-        None => {
-            Sandbox::start(arguments.listen).await.with_context(|| format!("cannot listen at {}", arguments.listen))?
-        }
-    };
+    let Arguments { listen, state, tls } = arguments;
+    let sandbox = Sandbox::open(Settings { listen, state, tls }).await?;
     let stopped = interrupted()?;
     // The first line is for programs.
     print(&serde_json::to_string(sandbox.connection())?);

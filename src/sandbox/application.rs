@@ -2,27 +2,63 @@
 
 use super::call::{CREATORS, Call, Caller, READERS, Reply};
 use super::errors::Failure;
-use super::odata::Options;
+use super::odata::{Kind, Options};
 use super::store::{Object, World, new_id, text};
-use super::{certificates, credentials, federated, owners, policies, principal, rules, shapes, types};
+use super::{certificates, credentials, federated, owners, policies, principal, relations, rules, shapes, types};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
+
+/// Source of what can be filtered: Microsoft's documentation of `application`.
+const KIND: Kind = Kind {
+    name: "application",
+    filter: &[
+        "appId",
+        "createdDateTime",
+        "deletedDateTime",
+        "displayName",
+        "groupMembershipClaims",
+        "id",
+        "identifierUris",
+        "keyCredentials",
+        "passwordCredentials",
+        "publisherDomain",
+        "requiredResourceAccess",
+        "signInAudience",
+        "tags",
+        "uniqueName",
+        "web",
+    ],
+    expand: &["owners", "federatedIdentityCredentials", "extensionProperties"],
+    is_directory_object: true,
+};
 
 /// `/applications`.
 pub(super) fn all(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -> Reply {
     match call.method {
         Method::GET => {
             caller.needs(READERS)?;
-            let options = Options::read(call, "application", &["appId", "displayName", "uniqueName", "tags", "id"])?;
-            Ok((StatusCode::OK, Some(options.page(call, world.tenant(tenant).applications.values()))))
+            let options = Options::read(call, &KIND)?;
+            let directory = world.tenant(tenant);
+            let related = |object: &Object, relation: &str| relations::of(directory, object, relation);
+            Ok((StatusCode::OK, Some(options.page(call, directory.applications.values(), &related))))
         }
-        Method::POST => create(world, tenant, caller, call.body("application")?),
+        Method::POST => create(world, tenant, caller, call.body("application")?, &owners::bound(&call.object()?)?),
         _ => Err(Failure::wrong_method()),
     }
 }
 
-pub(super) fn create(world: &mut World, tenant: &str, caller: &Caller, mut body: Object) -> Reply {
+/// `/applications/$count`.
+pub(super) fn count(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -> Reply {
+    caller.needs(READERS)?;
+    call.needs_index()?;
+    let options = Options::read(call, &KIND)?;
+    Ok((StatusCode::OK, Some(options.number(world.tenant(tenant).applications.values()).into())))
+}
+
+pub(super) fn create(world: &mut World, tenant: &str, caller: &Caller, mut body: Object, owners: &[String]) -> Reply {
     caller.needs(CREATORS)?;
+    // Secrets can be asked for together with the application, whose service makes their texts. Source: azuread's `password` block.
+    let passwords = body.remove("passwordCredentials");
     rules::check(&body)?;
     certificates::complete(&mut body, None)?;
     if text(&body, "displayName").is_empty() {
@@ -30,7 +66,7 @@ pub(super) fn create(world: &mut World, tenant: &str, caller: &Caller, mut body:
             "Invalid value specified for property 'displayName' of resource 'Application'.",
         ));
     }
-    let now = world.now().to_string();
+    let now = world.now();
     let directory = world.tenant(tenant);
     rules::unique_name(directory, &body)?;
     rules::identifier_uris(directory, &body, "")?;
@@ -39,7 +75,7 @@ pub(super) fn create(world: &mut World, tenant: &str, caller: &Caller, mut body:
     types::merge(
         &mut app,
         shapes::object(json!({
-            "id": id, "appId": new_id(), "createdDateTime": now, "publisherDomain": directory.domain(),
+            "id": id, "appId": new_id(), "createdDateTime": now.to_string(), "publisherDomain": directory.domain(),
         })),
     );
     // Unless a client says whom it is for, everybody may sign in, with the tokens that this needs. Source: the answer in Microsoft's
@@ -54,9 +90,16 @@ pub(super) fn create(world: &mut World, tenant: &str, caller: &Caller, mut body:
     types::merge(&mut app, body);
     rules::token_version(&app)?;
     directory.applications.insert(id.clone(), app.clone());
-    if let Caller::Application { principal_id, .. } = caller {
-        directory.owners.entry(id).or_default().insert(principal_id.clone());
-    }
+    let made = credentials::with_object(directory, &id, passwords.as_ref(), now)
+        .and_then(|made| owners::start(directory, caller, &id, owners).map(|()| made));
+    match made {
+        Ok(made) => app.insert("passwordCredentials".to_owned(), made),
+        Err(failure) => {
+            directory.applications.remove(&id);
+            directory.owners.remove(&id);
+            return Err(failure);
+        }
+    };
     shapes::hide_keys(&mut app);
     Ok((StatusCode::CREATED, Some(Value::Object(app))))
 }
@@ -68,8 +111,9 @@ pub(super) fn one(world: &mut World, tenant: &str, caller: &Caller, call: &Call,
     match (&call.method, rest) {
         (&Method::GET, []) => {
             caller.may_read(directory, &[id])?;
-            let options = Options::read(call, "application", &[])?;
-            Ok((StatusCode::OK, directory.applications.get(id).map(|app| options.project(app))))
+            let options = Options::read(call, &KIND)?;
+            let related = |object: &Object, relation: &str| relations::of(directory, object, relation);
+            Ok((StatusCode::OK, directory.applications.get(id).map(|app| options.project(app, &related))))
         }
         (&Method::PATCH, []) => {
             caller.may_write(directory, &[id])?;
@@ -102,8 +146,13 @@ pub(super) fn one(world: &mut World, tenant: &str, caller: &Caller, call: &Call,
             let key = segment.split_once('(').map(|(_, key)| key.trim_end_matches(')'));
             federated::credentials(directory, id, call, key, rest)
         }
+        (&Method::GET, [part]) => {
+            caller.may_read(directory, &[id])?;
+            let app = directory.applications.get(id).ok_or_else(|| Failure::no_such(id))?;
+            relations::part(directory, KIND.name, app, part)
+        }
         (_, []) => Err(Failure::wrong_method()),
-        (_, [segment, ..]) => Err(Failure::bad_request(format!("Resource not found for the segment '{segment}'."))),
+        (_, [segment, ..]) => Err(Failure::no_segment(segment)),
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Call {
     pub body: Option<Value>,
     /// The header `Prefer`.
     pub prefer: String,
+    /// Whether the header `ConsistencyLevel` asks for the index that is only eventually consistent.
+    pub eventual: bool,
     /// Elements on a page unless the request says otherwise.
     pub page_size: usize,
     /// Base URL up to and including `/v1.0`.
@@ -25,6 +27,14 @@ impl Call {
     /// Whether an update by alternate key of what is not there is to create it.
     pub(super) fn creates_if_missing(&self) -> bool {
         self.prefer.split([',', ';']).any(|wish| wish.trim() == "create-if-missing")
+    }
+
+    /// Whether the index was asked for that counts and searches.
+    pub(super) fn needs_index(&self) -> Result<(), Failure> {
+        if self.eventual {
+            return Ok(());
+        }
+        Err(Failure::bad_request("$count is not currently supported without the header ConsistencyLevel: eventual."))
     }
 
     /// The body as an object.

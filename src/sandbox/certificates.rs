@@ -69,7 +69,7 @@ fn add(key: &mut Object) -> Result<(), Failure> {
         ("AsymmetricX509Cert" | "X509CertAndPassword", _) => return Err(invalid("usage", "Sign, Verify")),
         _ => return Err(invalid("type", "AsymmetricX509Cert, X509CertAndPassword")),
     }
-    let der = STANDARD.decode(text(key, "key")).unwrap_or_default();
+    let der = der(text(key, "key"));
     let valid = x509_parser::parse_x509_certificate(&der).ok().filter(|(rest, _)| rest.is_empty());
     let Some((_, certificate)) = valid else {
         return Err(Failure::bad_request("Key credential is invalid: the property 'key' is no certificate."));
@@ -86,6 +86,7 @@ fn add(key: &mut Object) -> Result<(), Failure> {
     if end > not_after {
         return Err(Failure::bad_request("Key credential end date is invalid."));
     }
+    key.insert("key".to_owned(), STANDARD.encode(&der).into());
     if key.get("keyId").is_none_or(Value::is_null) {
         key.insert("keyId".to_owned(), new_id().into());
     }
@@ -99,6 +100,17 @@ fn add(key: &mut Object) -> Result<(), Failure> {
     let name = key.remove("displayName").unwrap_or_default();
     key.insert("displayName".to_owned(), cut(name));
     Ok(())
+}
+
+/// A certificate's bytes: base64, in lines where the client likes it so (the Azure CLI), of DER or of PEM (azuread).
+fn der(text: &str) -> Vec<u8> {
+    let without_blanks = |text: &str| text.split_whitespace().collect::<String>();
+    let bytes = STANDARD.decode(without_blanks(text)).unwrap_or_default();
+    let pem = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().strip_prefix("-----BEGIN CERTIFICATE-----"));
+    match pem.and_then(|text| text.split("-----END").next()) {
+        Some(inner) => STANDARD.decode(without_blanks(inner)).unwrap_or_default(),
+        None => bytes,
+    }
 }
 
 fn moment(value: Option<&Value>) -> Option<Moment> {

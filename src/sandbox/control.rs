@@ -77,9 +77,9 @@ fn control(cloud: &mut Cloud, base: &str, method: &Method, path: &str, body: &By
         ("POST", "page_size") => world.page_size = wish::<PageSize>(body)?.size.clamp(1, 999),
         ("POST", path) => match path.strip_prefix("tenants/").and_then(|rest| rest.split_once('/')) {
             Some((tenant, "callers")) => {
-                return Ok((StatusCode::CREATED, Some(add_caller(world, tenant, wish(body)?)?)));
+                return Ok((StatusCode::CREATED, Some(add_caller(world, tenant, &wish(body)?)?)));
             }
-            Some((tenant, "first_party")) => first_party(world, tenant, wish(body)?)?,
+            Some((tenant, "first_party")) => first_party(world, tenant, &wish(body)?)?,
             _ => return Err(Failure::not_found("There is no such control.")),
         },
         _ => return Err(Failure::not_found("There is no such control.")),
@@ -95,7 +95,7 @@ fn wish<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|why| Failure::bad_request(why.to_string()))
 }
 
-fn add_caller(world: &mut World, tenant: &str, wish: NewCaller) -> Result<Value, Failure> {
+fn add_caller(world: &mut World, tenant: &str, wish: &NewCaller) -> Result<Value, Failure> {
     let api = Catalog::built_in().api(GRAPH);
     if let Some(unknown) =
         wish.roles.iter().find(|role| api.is_none_or(|api| api.find(Kind::Application, role).is_err()))
@@ -117,7 +117,7 @@ fn set_clock(cloud: &mut Cloud, body: &Bytes) -> Result<(), Failure> {
     Ok(())
 }
 
-fn first_party(world: &mut World, tenant: &str, wish: FirstParty) -> Result<(), Failure> {
+fn first_party(world: &mut World, tenant: &str, wish: &FirstParty) -> Result<(), Failure> {
     let (tenant, app_id) = (world.tenant(tenant), fold_id(&wish.app_id));
     match wish.licensed {
         Some(false) => tenant.unlicensed.insert(app_id.clone()),

@@ -53,11 +53,28 @@ pub(super) fn add_password(tenant: &mut Tenant, id: &str, call: &Call, now: Time
         None | Some(Value::Null) => Object::new(),
         _ => return Err(Failure::bad_request("'passwordCredential' is an object.")),
     };
-    types::check("passwordCredential", &wish)?;
-    let wish = types::stored("passwordCredential", wish);
-    if let Some(name) =
-        wish.keys().find(|name| !["displayName", "startDateTime", "endDateTime"].contains(&name.as_str()))
-    {
+    let made = make(tenant, id, &wish, now)?;
+    Ok((StatusCode::OK, Some(made)))
+}
+
+/// Makes the secrets that a new object was sent with, and gives them with their texts.
+pub(super) fn with_object(
+    tenant: &mut Tenant,
+    id: &str,
+    wishes: Option<&Value>,
+    now: Timestamp,
+) -> Result<Value, Failure> {
+    let wishes = wishes.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
+    wishes.map(|wish| make(tenant, id, wish, now)).collect()
+}
+
+/// One secret of an application or a principal, as it is shown this one time.
+fn make(tenant: &mut Tenant, id: &str, wish: &Object, now: Timestamp) -> Result<Value, Failure> {
+    types::check("passwordCredential", wish)?;
+    let wish = types::stored("passwordCredential", wish.clone());
+    // What has no value says nothing: clients send all properties of the type.
+    let chosen = |name: &&String| !["displayName", "startDateTime", "endDateTime"].contains(&name.as_str());
+    if let Some((name, _)) = wish.iter().find(|(name, value)| chosen(name) && !value.is_null()) {
         return Err(Failure::bad_request(format!("The property '{name}' of a new password is chosen by the service.")));
     }
     let date = |name: &str, default: Moment| text(&wish, name).parse::<Moment>().unwrap_or(default);
@@ -85,7 +102,7 @@ pub(super) fn add_password(tenant: &mut Tenant, id: &str, call: &Call, now: Time
     tenant.secrets.insert(key, secret.clone());
     let mut answer = shown;
     answer["secretText"] = secret.into();
-    Ok((StatusCode::OK, Some(answer)))
+    Ok(answer)
 }
 
 /// `POST …/removePassword`.

@@ -1,9 +1,10 @@
 //! Deleted items: applications and service principals for thirty days. Source: Microsoft's documentation of deleted items, whose tables
 //! of permissions let nobody list or look who reads only what it owns, though its owner restores and purges.
 
+use super::answers::typed;
 use super::call::{Call, Caller, READERS_OF_ALL, Reply};
 use super::errors::Failure;
-use super::odata::Options;
+use super::odata::{Kind, Options, alone};
 use super::shapes;
 use super::store::{Object, Tenant, text};
 use axum::http::{Method, StatusCode};
@@ -11,15 +12,21 @@ use serde_json::Value;
 
 const APPLICATION: &str = "microsoft.graph.application";
 const PRINCIPAL: &str = "microsoft.graph.servicePrincipal";
+const FILTER: &[&str] = &["appId", "displayName", "id", "deletedDateTime"];
+
+fn kind_of(cast: &str) -> Kind {
+    let name = if cast == APPLICATION { "application" } else { "servicePrincipal" };
+    Kind { name, filter: FILTER, expand: &[], is_directory_object: true }
+}
 
 /// `/directory/deletedItems…`.
 pub(super) fn items(tenant: &mut Tenant, caller: &Caller, call: &Call, rest: &[&str]) -> Reply {
     match (&call.method, rest) {
         (&Method::GET, [cast @ (APPLICATION | PRINCIPAL)]) => {
             caller.needs(READERS_OF_ALL)?;
-            let options = Options::read(call, type_of(cast), &["appId", "displayName", "id"])?;
+            let options = Options::read(call, &kind_of(cast))?;
             let all = if *cast == APPLICATION { &tenant.deleted_applications } else { &tenant.deleted_principals };
-            Ok((StatusCode::OK, Some(options.page(call, all.values()))))
+            Ok((StatusCode::OK, Some(options.page(call, all.values(), &alone))))
         }
         (&Method::GET, [id]) => {
             caller.needs(READERS_OF_ALL)?;
@@ -32,10 +39,10 @@ pub(super) fn items(tenant: &mut Tenant, caller: &Caller, call: &Call, rest: &[&
         }
         (&Method::GET, [id, cast @ (APPLICATION | PRINCIPAL)]) => {
             caller.needs(READERS_OF_ALL)?;
-            let options = Options::read(call, type_of(cast), &[])?;
+            let options = Options::read(call, &kind_of(cast))?;
             let all = if *cast == APPLICATION { &tenant.deleted_applications } else { &tenant.deleted_principals };
             let found = all.get(*id).ok_or_else(|| Failure::no_such(id))?;
-            Ok((StatusCode::OK, Some(options.project(found))))
+            Ok((StatusCode::OK, Some(options.project(found, &alone))))
         }
         (&Method::POST, [id, "restore"]) => {
             caller.may_write(tenant, &[*id])?;
@@ -54,28 +61,30 @@ pub(super) fn items(tenant: &mut Tenant, caller: &Caller, call: &Call, rest: &[&
     }
 }
 
-fn type_of(cast: &str) -> &str {
-    cast.trim_start_matches("microsoft.graph.")
-}
-
 fn find(tenant: &Tenant, id: &str) -> Result<Object, Failure> {
-    let found = tenant.deleted_applications.get(id).or_else(|| tenant.deleted_principals.get(id));
-    found.cloned().ok_or_else(|| Failure::no_such(id))
+    let application = tenant.deleted_applications.get(id).map(|one| typed("application", one.clone()));
+    let principal = || tenant.deleted_principals.get(id).map(|one| typed("servicePrincipal", one.clone()));
+    application.or_else(principal).ok_or_else(|| Failure::no_such(id))
 }
 
 fn restore(tenant: &mut Tenant, id: &str) -> Reply {
     let mut found = find(tenant, id)?;
-    found.insert("deletedDateTime".to_owned(), Value::Null);
-    if tenant.deleted_applications.remove(id).is_some() {
-        tenant.applications.insert(id.to_owned(), found.clone());
+    let back = |mut object: Object| {
+        object.insert("deletedDateTime".to_owned(), Value::Null);
+        object
+    };
+    if let Some(application) = tenant.deleted_applications.remove(id) {
+        tenant.applications.insert(id.to_owned(), back(application));
     } else {
         let lives_here = text(&found, "appOwnerOrganizationId") == tenant.id;
         if lives_here && tenant.application_by("appId", text(&found, "appId")).is_none() {
             return Err(Failure::bad_request("The application of the service principal has to be restored first."));
         }
-        tenant.deleted_principals.remove(id);
-        tenant.principals.insert(id.to_owned(), found.clone());
+        if let Some(principal) = tenant.deleted_principals.remove(id) {
+            tenant.principals.insert(id.to_owned(), back(principal));
+        }
     }
+    found = back(found);
     shapes::hide_keys(&mut found);
     Ok((StatusCode::OK, Some(Value::Object(found))))
 }

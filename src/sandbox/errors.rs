@@ -31,6 +31,11 @@ impl Failure {
         ))
     }
 
+    /// A path that leads nowhere.
+    pub(super) fn no_segment(segment: &str) -> Self {
+        Self::bad_request(format!("Resource not found for the segment '{segment}'."))
+    }
+
     pub(super) fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "Request_MultipleObjectsWithSameKeyValue", message)
     }
@@ -80,6 +85,11 @@ impl Failure {
     /// Source: microsoftgraph/msgraph-bicep-types#137.
     pub(super) fn taken(property: &str) -> Self {
         Self::bad_request(format!("Another object with the same value for property {property} already exists."))
+    }
+
+    /// Source: the texts that Microsoft's "Advanced query capabilities on directory objects" quotes.
+    pub(super) fn unsupported_query(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Request_UnsupportedQuery", message)
     }
 
     /// A limit of the directory, which no permission lifts.

@@ -3,12 +3,13 @@
 
 use super::call::{Call, Reply};
 use super::errors::Failure;
-use super::odata::Options;
+use super::odata::{Kind, Options, alone};
 use super::store::{Object, Tenant, new_id, text};
 use axum::http::{Method, StatusCode};
 use serde_json::Value;
 
 const TYPE: &str = "federatedIdentityCredential";
+const KIND: Kind = Kind { name: TYPE, filter: &["name", "issuer", "subject"], expand: &[], is_directory_object: false };
 /// Most federated credentials of one application. Source: Microsoft's documentation of workload identity federation.
 const MOST_FEDERATED: usize = 20;
 
@@ -19,8 +20,8 @@ pub(super) fn credentials(tenant: &mut Tenant, id: &str, call: &Call, key: Optio
     let named: Vec<&str> = named.as_deref().into_iter().chain(rest.iter().copied()).collect();
     match (&call.method, named.as_slice()) {
         (&Method::GET, []) => {
-            let options = Options::read(call, TYPE, &["name", "issuer", "subject"])?;
-            Ok((StatusCode::OK, Some(options.page(call, all.iter()))))
+            let options = Options::read(call, &KIND)?;
+            Ok((StatusCode::OK, Some(options.page(call, all.iter(), &alone))))
         }
         (&Method::POST, []) => create(all, call.body(TYPE)?),
         (&Method::PATCH, [name]) if key.is_some() && !all.iter().any(|one| text(one, "name") == *name) => {
@@ -36,7 +37,10 @@ pub(super) fn credentials(tenant: &mut Tenant, id: &str, call: &Call, key: Optio
             let by_id_or_name = |one: &Object| text(one, "id") == *named || text(one, "name") == *named;
             let Some(position) = all.iter().position(by_id_or_name) else { return Err(Failure::no_such(named)) };
             match *method {
-                Method::GET => Ok((StatusCode::OK, all.get(position).map(|one| Value::Object(one.clone())))),
+                Method::GET => {
+                    let options = Options::read(call, &KIND)?;
+                    Ok((StatusCode::OK, all.get(position).map(|one| options.project(one, &alone))))
+                }
                 Method::DELETE => {
                     all.remove(position);
                     Ok((StatusCode::NO_CONTENT, None))
@@ -84,7 +88,8 @@ fn create(all: &mut Vec<Object>, mut body: Object) -> Reply {
 
 fn is_fine(body: &Object, all: &[Object], but: Option<usize>) -> Result<(), Failure> {
     let name = text(body, "name");
-    let fits = |one: char| one.is_ascii_alphanumeric() || one == '-' || one == '_';
+    // "URL friendly", says the documentation; dots are what azuread's own tests have in names.
+    let fits = |one: char| one.is_ascii_alphanumeric() || "-_.~".contains(one);
     if !(3..=120).contains(&name.len())
         || !name.chars().all(fits)
         || !name.starts_with(|one: char| one.is_ascii_alphanumeric())

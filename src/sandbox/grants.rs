@@ -2,8 +2,8 @@
 
 use super::call::{Call, Caller, READERS, READERS_OF_ALL, Reply};
 use super::errors::Failure;
-use super::odata::Options;
-use super::store::{Object, Tenant, id_of, new_id, text};
+use super::odata::{Kind, Options, alone};
+use super::store::{Object, Tenant, id_of, new_link_id, text};
 use axum::http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -15,6 +15,20 @@ const GRANT_READERS: &[&str] = &["Directory.Read.All", "DelegatedPermissionGrant
 const LONGEST_SCOPE: usize = 3850;
 /// Holding it permits nothing; any principal can be assigned to it.
 const DEFAULT_ROLE: &str = "00000000-0000-0000-0000-000000000000";
+
+const GRANT: Kind = Kind {
+    name: "oAuth2PermissionGrant",
+    filter: &["clientId", "resourceId", "consentType", "principalId"],
+    expand: &[],
+    is_directory_object: false,
+};
+/// Source of the filter: Microsoft's "List appRoleAssignments granted to a service principal".
+const ASSIGNMENT: Kind = Kind {
+    name: "appRoleAssignment",
+    filter: &["resourceId", "principalId", "appRoleId", "principalDisplayName"],
+    expand: &[],
+    is_directory_object: false,
+};
 
 /// `/servicePrincipals/{id}/appRoleAssignments`, `…/appRoleAssignedTo` and `…/oauth2PermissionGrants`.
 pub(super) fn of_principal(
@@ -30,20 +44,20 @@ pub(super) fn of_principal(
         Some(&"appRoleAssignedTo") => "resourceId",
         _ => {
             caller.needs(GRANT_READERS)?;
-            let options = Options::read(call, "oAuth2PermissionGrant", &[])?;
+            let options = Options::read(call, &GRANT)?;
             return Ok((
                 StatusCode::OK,
-                Some(options.page(call, directory.grants.values().filter(|one| text(one, "clientId") == id))),
+                Some(options.page(call, directory.grants.values().filter(|one| text(one, "clientId") == id), &alone)),
             ));
         }
     };
     match (&call.method, &rest[1..]) {
         (&Method::GET, []) => {
             caller.needs(READERS)?;
-            let options = Options::read(call, "appRoleAssignment", &[])?;
+            let options = Options::read(call, &ASSIGNMENT)?;
             Ok((
                 StatusCode::OK,
-                Some(options.page(call, directory.assignments.values().filter(|one| text(one, side) == id))),
+                Some(options.page(call, directory.assignments.values().filter(|one| text(one, side) == id), &alone)),
             ))
         }
         (&Method::POST, []) => {
@@ -51,6 +65,13 @@ pub(super) fn of_principal(
             // Source: Graph's "Grant an appRoleAssignment to a service principal".
             caller.needs(READERS_OF_ALL)?;
             assign(directory, &call.body("appRoleAssignment")?, side, id, now)
+        }
+        (&Method::GET, [assignment]) => {
+            caller.needs(READERS)?;
+            let options = Options::read(call, &ASSIGNMENT)?;
+            let found = directory.assignments.get(*assignment).filter(|one| text(one, side) == id);
+            let found = found.ok_or_else(|| Failure::no_such(assignment))?;
+            Ok((StatusCode::OK, Some(options.project(found, &alone))))
         }
         (&Method::DELETE, [assignment]) => {
             caller.needs(ASSIGNERS)?;
@@ -96,7 +117,7 @@ fn assign(tenant: &mut Tenant, body: &Object, side: &str, id: &str, now: Timesta
     if tenant.assignments.values().any(same) {
         return Err(Failure::bad_request("Permission being assigned already exists on the object."));
     }
-    let assignment_id = new_id();
+    let assignment_id = new_link_id();
     let assignment = json!({
         "id": assignment_id, "appRoleId": role, "principalId": id_of(principal), "resourceId": id_of(resource), "principalType": "ServicePrincipal",
         "principalDisplayName": text(principal, "displayName"), "resourceDisplayName": text(resource, "displayName"), "createdDateTime": now.to_string(), "deletedDateTime": null,
@@ -112,12 +133,8 @@ pub(super) fn permission_grants(directory: &mut Tenant, caller: &Caller, call: &
     match (&call.method, rest) {
         (&Method::GET, []) => {
             caller.needs(GRANT_READERS)?;
-            let options = Options::read(
-                call,
-                "oAuth2PermissionGrant",
-                &["clientId", "resourceId", "consentType", "principalId"],
-            )?;
-            Ok((StatusCode::OK, Some(options.page(call, directory.grants.values()))))
+            let options = Options::read(call, &GRANT)?;
+            Ok((StatusCode::OK, Some(options.page(call, directory.grants.values(), &alone))))
         }
         (&Method::POST, []) => {
             caller.needs(GRANTERS)?;
@@ -127,7 +144,7 @@ pub(super) fn permission_grants(directory: &mut Tenant, caller: &Caller, call: &
             caller.needs(if method == Method::GET { GRANT_READERS } else { GRANTERS })?;
             let Some(grant) = directory.grants.get_mut(*id) else { return Err(Failure::no_such(id)) };
             match *method {
-                Method::GET => Ok((StatusCode::OK, Some(Value::Object(grant.clone())))),
+                Method::GET => Ok((StatusCode::OK, Some(Options::read(call, &GRANT)?.project(grant, &alone)))),
                 Method::DELETE => {
                     directory.grants.remove(*id);
                     Ok((StatusCode::NO_CONTENT, None))
@@ -181,7 +198,7 @@ fn create(tenant: &mut Tenant, body: Object) -> Reply {
     if tenant.grants.values().any(same) {
         return Err(Failure::conflict("Permission entry already exists."));
     }
-    let id = new_id();
+    let id = new_link_id();
     let mut grant = json!({ "id": id, "principalId": null, "scope": null });
     if let Value::Object(grant) = &mut grant {
         grant.extend(body);

@@ -1,15 +1,18 @@
 //! A simulated Microsoft 365 tenant over real HTTP, with its own shapes and rules: a judge of the Graph client, which it shares
 //! nothing with but the permission ids. For tests and for trying things out, on this machine only.
 //!
-//! - `{base}/login/{tenant}/oauth2/v2.0/token`: Entra's token endpoint for client credentials: secrets, assertions signed with a
-//!   certificate, federated assertions. Every tenant GUID exists.
+//! - `{base}/login/{tenant}/oauth2/v2.0/token`, and `…/oauth2/token`: Entra's token endpoint for client credentials: secrets, assertions
+//!   signed with a certificate, federated assertions. Every tenant GUID exists; one that does is known by its domain too. Beside it the
+//!   documents of OpenID and instance discovery, and the keys that tokens are signed with. All of it also without `/login`, since some
+//!   clients take the first segment of a path for the tenant; and `{base}/metadata/endpoints`, where clients of Azure look for addresses.
 //! - `{base}/oidc`: an OIDC issuer for federated credentials to trust, with its discovery document and keys.
 //! - `{base}/metadata/identity/oauth2/token`: Azure's metadata service, whose machine is the development identity.
 //! - `{base}/platforms/app_service/token`, `…/github/token`, `…/azure_devops/oidctoken`: what App Service, GitHub Actions and Azure DevOps
 //!   offer to what runs there.
-//! - `{base}/graph/v1.0/…`: Microsoft Graph. Tokens carry the roles that their principal holds in the directory.
+//! - `{base}/graph/v1.0/…`, `{base}/v1.0/…`, and the same with `beta`, which has what the other has: Microsoft Graph. Tokens carry the roles that their principal holds in the directory.
 //! - `{base}/control/tenants/{tenant}/v1.0/…`: the same directory for an administrator who needs no token: changes behind a client's
-//!   back, also where an application locks its principals. Not in the request log.
+//!   back, also where an application locks its principals. Not in the request log. Only there subscriptions come and go (`POST`, `PATCH`
+//!   and `DELETE` of `/subscribedSkus`), and roles that somebody may take (`POST …/roleEligibilitySchedules`).
 //! - `{base}/control/clock`: `GET`; `POST {"now": "…Z"}`, `{"advance": "P1D"}` or `{"tick": "PT5S"}`. The clock decides what has expired and
 //!   shows in `Date`. With a tick it moves on by so much before each request from outside, so that no client has to wait for real.
 //! - `{base}/control/requests`: `GET` lists every request since the last `DELETE` as `{method, path, status}`; no status for one
@@ -31,6 +34,7 @@
 //! Each file imports only what stands further down here: `control`, `server` (the HTTP door, batches, faults, replicas, the state file),
 //! `login` (tokens), `directory` (paths), a file for each of Graph's entities, `odata`, `call`, `types`, `shapes`, `store`.
 
+mod answers;
 mod application;
 mod call;
 mod certificates;
@@ -41,6 +45,7 @@ mod directory;
 mod errors;
 mod federated;
 mod grants;
+mod licences;
 mod lock;
 mod login;
 mod moment;
@@ -49,6 +54,8 @@ mod organization;
 mod owners;
 mod policies;
 mod principal;
+mod relations;
+mod roles;
 mod rules;
 mod seed;
 mod server;
@@ -57,5 +64,5 @@ mod store;
 mod types;
 
 pub use server::state::StateError;
-pub use server::{Connection, Sandbox, StartError};
+pub use server::{Connection, Sandbox, Settings, StartError};
 pub use store::{CLIENT, SECRET, TENANT};

@@ -4,7 +4,7 @@
 use super::call::{Call, Caller, Reply};
 use super::errors::Failure;
 use super::moment::Moment;
-use super::odata::Options;
+use super::odata::{Kind, Options, alone};
 use super::store::{Object, Tenant, new_id, text};
 use axum::http::{Method, StatusCode};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
@@ -16,6 +16,8 @@ const READERS: &[&str] =
 const WRITERS: &[&str] = &["Policy.ReadWrite.ApplicationConfiguration"];
 const PASSWORD_RESTRICTIONS: &[&str] =
     &["passwordAddition", "passwordLifetime", "symmetricKeyAddition", "symmetricKeyLifetime", "customPasswordAddition"];
+
+const POLICY: Kind = Kind::plain("appManagementPolicy");
 
 /// The policy of a tenant that nobody has changed.
 pub(super) fn untouched() -> Object {
@@ -52,6 +54,11 @@ pub(super) fn policies(tenant: &mut Tenant, caller: &Caller, call: &Call, rest: 
             tenant.app_policies.insert(id, body.clone());
             Ok((StatusCode::CREATED, Some(Value::Object(body))))
         }
+        (&Method::GET, ["appManagementPolicies"]) => {
+            caller.needs(READERS)?;
+            let options = Options::read(call, &POLICY)?;
+            Ok((StatusCode::OK, Some(options.page(call, tenant.app_policies.values(), &alone))))
+        }
         (_, ["defaultAppManagementPolicy" | "appManagementPolicies"]) => Err(Failure::wrong_method()),
         _ => Err(Failure::bad_request("Resource not found for the segment 'policies'.")),
     }
@@ -62,8 +69,8 @@ pub(super) fn of_application(tenant: &mut Tenant, caller: &Caller, call: &Call, 
     match (&call.method, rest) {
         (&Method::GET, []) => {
             caller.needs(READERS)?;
-            let options = Options::read(call, "appManagementPolicy", &[])?;
-            Ok((StatusCode::OK, Some(options.page(call, assigned(tenant, id)))))
+            let options = Options::read(call, &POLICY)?;
+            Ok((StatusCode::OK, Some(options.page(call, assigned(tenant, id), &alone))))
         }
         (&Method::POST, ["$ref"]) => {
             caller.needs(WRITERS)?;

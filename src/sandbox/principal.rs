@@ -2,43 +2,93 @@
 
 use super::call::{CREATORS, Call, Caller, READERS, Reply};
 use super::errors::Failure;
-use super::odata::Options;
+use super::odata::{Kind, Options};
 use super::store::{MICROSOFT, Object, Tenant, World, id_of, new_id, text};
-use super::{certificates, credentials, grants, lock, owners, seed, shapes, types};
+use super::{certificates, credentials, grants, lock, owners, relations, seed, shapes, types};
 use axum::http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Properties of a principal that a client may change.
+/// Properties of a principal that a client may change. Source: the table in Microsoft's "Update servicePrincipal".
 const WRITABLE: &[&str] = &[
     "accountEnabled",
+    "addIns",
+    "alternativeNames",
     "appRoleAssignmentRequired",
-    "tags",
-    "notes",
+    "appRoles",
     "description",
-    "notificationEmailAddresses",
-    "preferredSingleSignOnMode",
+    "displayName",
+    "homepage",
+    "info",
     "loginUrl",
+    "logoutUrl",
+    "notes",
+    "notificationEmailAddresses",
+    "oauth2PermissionScopes",
+    "preferredSingleSignOnMode",
+    "preferredTokenSigningKeyThumbprint",
+    "replyUrls",
+    "samlSingleSignOnSettings",
+    "servicePrincipalNames",
+    "tags",
+    "tokenEncryptionKeyId",
 ];
+/// Source of what can be filtered: Microsoft's documentation of `servicePrincipal`.
+const KIND: Kind = Kind {
+    name: "servicePrincipal",
+    filter: &[
+        "accountEnabled",
+        "alternativeNames",
+        "appId",
+        "appOwnerOrganizationId",
+        "appRoleAssignmentRequired",
+        "displayName",
+        "homepage",
+        "id",
+        "keyCredentials",
+        "passwordCredentials",
+        "preferredSingleSignOnMode",
+        "replyUrls",
+        "servicePrincipalNames",
+        "servicePrincipalType",
+        "signInAudience",
+        "tags",
+    ],
+    expand: &[
+        "owners",
+        "appRoleAssignments",
+        "appRoleAssignedTo",
+        "oauth2PermissionGrants",
+        "memberOf",
+        "ownedObjects",
+    ],
+    is_directory_object: true,
+};
 
 /// `/servicePrincipals`.
 pub(super) fn all(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -> Reply {
     match call.method {
         Method::GET => {
             caller.needs(READERS)?;
-            let options = Options::read(
-                call,
-                "servicePrincipal",
-                &["appId", "displayName", "appOwnerOrganizationId", "tags", "id"],
-            )?;
-            Ok((StatusCode::OK, Some(options.page(call, world.tenant(tenant).principals.values()))))
+            let options = Options::read(call, &KIND)?;
+            let directory = world.tenant(tenant);
+            let related = |object: &Object, relation: &str| relations::of(directory, object, relation);
+            Ok((StatusCode::OK, Some(options.page(call, directory.principals.values(), &related))))
         }
-        Method::POST => create(world, tenant, caller, call.body("servicePrincipal")?),
+        Method::POST => create(world, tenant, caller, call.body(KIND.name)?, &owners::bound(&call.object()?)?),
         _ => Err(Failure::wrong_method()),
     }
 }
 
-pub(super) fn create(world: &mut World, tenant: &str, caller: &Caller, body: Object) -> Reply {
+/// `/servicePrincipals/$count`.
+pub(super) fn count(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -> Reply {
+    caller.needs(READERS)?;
+    call.needs_index()?;
+    let options = Options::read(call, &KIND)?;
+    Ok((StatusCode::OK, Some(options.number(world.tenant(tenant).principals.values()).into())))
+}
+
+pub(super) fn create(world: &mut World, tenant: &str, caller: &Caller, body: Object, owners: &[String]) -> Reply {
     caller.needs(CREATORS)?;
     let app_id = text(&body, "appId").to_owned();
     if app_id.is_empty() {
@@ -79,8 +129,10 @@ pub(super) fn create(world: &mut World, tenant: &str, caller: &Caller, body: Obj
     types::merge(&mut made, body);
     let directory = world.tenant(tenant);
     directory.principals.insert(id.clone(), made.clone());
-    if let Caller::Application { principal_id, .. } = caller {
-        directory.owners.entry(id).or_default().insert(principal_id.clone());
+    if let Err(failure) = owners::start(directory, caller, &id, owners) {
+        directory.principals.remove(&id);
+        directory.owners.remove(&id);
+        return Err(failure);
     }
     Ok((StatusCode::CREATED, Some(Value::Object(made))))
 }
@@ -128,15 +180,16 @@ pub(super) fn one(world: &mut World, tenant: &str, caller: &Caller, call: &Call,
     match (&call.method, rest) {
         (&Method::GET, []) => {
             caller.may_read(directory, &[id, &app])?;
-            let options = Options::read(call, "servicePrincipal", &[])?;
-            Ok((StatusCode::OK, Some(options.project(&principal))))
+            let options = Options::read(call, &KIND)?;
+            let related = |object: &Object, relation: &str| relations::of(directory, object, relation);
+            Ok((StatusCode::OK, Some(options.project(&principal, &related))))
         }
         (&Method::PATCH | &Method::DELETE, []) => {
-            if text(&principal, "appOwnerOrganizationId") == MICROSOFT {
-                return Err(Failure::denied());
-            }
             caller.may_write(directory, &[id, &app])?;
             if call.method == Method::DELETE {
+                if text(&principal, "appOwnerOrganizationId") == MICROSOFT {
+                    return Err(Failure::denied());
+                }
                 delete(directory, id, now);
                 return Ok((StatusCode::NO_CONTENT, None));
             }
@@ -156,13 +209,17 @@ pub(super) fn one(world: &mut World, tenant: &str, caller: &Caller, call: &Call,
         (_, ["appRoleAssignments" | "appRoleAssignedTo" | "oauth2PermissionGrants", ..]) => {
             grants::of_principal(directory, caller, call, id, rest, now)
         }
+        (&Method::GET, [part]) => {
+            caller.may_read(directory, &[id, &app])?;
+            relations::part(directory, KIND.name, &principal, part)
+        }
         (_, []) => Err(Failure::wrong_method()),
-        (_, [segment, ..]) => Err(Failure::bad_request(format!("Resource not found for the segment '{segment}'."))),
+        (_, [segment, ..]) => Err(Failure::no_segment(segment)),
     }
 }
 
 fn update(world: &mut World, tenant: &str, caller: &Caller, call: &Call, principal: Object) -> Reply {
-    let mut body = call.body("servicePrincipal")?;
+    let mut body = call.body(KIND.name)?;
     if text(&body, "id") == text(&principal, "id") {
         body.remove("id");
     }
@@ -172,6 +229,11 @@ fn update(world: &mut World, tenant: &str, caller: &Caller, call: &Call, princip
         for usage in certificates::changed_usages(principal.get("keyCredentials"), after) {
             lock::allow(world, caller, &principal, "keyCredentials", usage)?;
         }
+    }
+    if body.get("tokenEncryptionKeyId") != principal.get("tokenEncryptionKeyId")
+        && body.contains_key("tokenEncryptionKeyId")
+    {
+        lock::allow(world, caller, &principal, "tokenEncryptionKeyId", "")?;
     }
     let mut after = principal;
     types::merge(&mut after, body);

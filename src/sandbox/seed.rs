@@ -1,7 +1,7 @@
 //! What a tenant holds before anybody does anything: Microsoft's APIs, and the development identity.
 
-use super::store::{GRAPH, MICROSOFT, Object, Tenant, new_id, text};
-use super::{CLIENT, SECRET, policies, shapes, types};
+use super::store::{CLIENT, GRAPH, MICROSOFT, Object, SECRET, Tenant, new_id, new_link_id, text};
+use super::{licences, policies, shapes, types};
 use crate::catalog::{Catalog, Kind};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ const ROLES: &[&str] = &[
     "Directory.Read.All",
     "Organization.Read.All",
     "Policy.Read.All",
+    "RoleManagement.ReadWrite.Directory",
 ];
 
 /// A new tenant.
@@ -22,6 +23,7 @@ pub(super) fn tenant(id: &str, now: Timestamp) -> Tenant {
     for key in Catalog::built_in().api_keys() {
         first_party(&mut tenant, key);
     }
+    tenant.skus.extend([licences::usual(id)]);
     caller(&mut tenant, CLIENT, "Sandbox operator", SECRET, ROLES, now);
     tenant
 }
@@ -67,7 +69,7 @@ fn grant(tenant: &mut Tenant, operator: &str, name: &str, roles: &[impl AsRef<st
     let Some(graph) = tenant.principal_by("appId", GRAPH).map(|graph| text(graph, "id").to_owned()) else { return };
     let Some(api) = Catalog::built_in().api(GRAPH) else { return };
     for role in roles.iter().filter_map(|role| api.find(Kind::Application, role.as_ref()).ok()) {
-        let id = new_id();
+        let id = new_link_id();
         let assignment = shapes::object(json!({
             "id": id, "appRoleId": role.id, "principalId": operator, "principalType": "ServicePrincipal", "resourceId": graph,
             "resourceDisplayName": "Microsoft Graph", "principalDisplayName": name, "createdDateTime": now.to_string(),
@@ -100,13 +102,14 @@ pub(super) fn first_party<'a>(tenant: &'a mut Tenant, named: &str) -> Option<&'a
             })
         })
         .collect();
+    let names: Vec<&String> = [&api.app_id].into_iter().chain(&api.identifier_uris).collect();
     let mut principal = shapes::principal();
     types::merge(
         &mut principal,
         shapes::object(json!({
             "id": id, "appId": api.app_id, "displayName": api.display_name, "appDisplayName": api.display_name,
             "appOwnerOrganizationId": MICROSOFT, "appRoles": roles, "oauth2PermissionScopes": scopes,
-            "servicePrincipalNames": [api.app_id], "signInAudience": "AzureADMultipleOrgs",
+            "servicePrincipalNames": names, "signInAudience": "AzureADMultipleOrgs",
         })),
     );
     tenant.principals.insert(id.clone(), principal);

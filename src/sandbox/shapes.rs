@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 /// Properties of an application that are null at first, and those that are not.
 const APPLICATION: &str = "id deletedDateTime appId applicationTemplateId certification createdByAppId createdDateTime defaultRedirectUri \
-description disabledByMicrosoftStatus displayName groupMembershipClaims isDeviceOnlyAuthSupported isFallbackPublicClient notes \
+description disabledByMicrosoftStatus displayName groupMembershipClaims isDeviceOnlyAuthSupported isDisabled isFallbackPublicClient nativeAuthenticationApisEnabled notes \
 optionalClaims publisherDomain requestSignatureVerification samlMetadataUrl serviceManagementReference \
 servicePrincipalLockConfiguration signInAudience tokenEncryptionKeyId uniqueName";
 /// Likewise of a service principal.
 const PRINCIPAL: &str = "id deletedDateTime appDescription appDisplayName appId applicationTemplateId appOwnerOrganizationId \
-createdByAppId description disabledByMicrosoftStatus displayName homepage loginUrl logoutUrl notes preferredSingleSignOnMode \
+createdByAppId description disabledByMicrosoftStatus displayName homepage isDisabled loginUrl logoutUrl notes preferredSingleSignOnMode \
 preferredTokenSigningKeyThumbprint samlSingleSignOnSettings signInAudience tokenEncryptionKeyId";
 
 /// A new application without its ids, name and date.

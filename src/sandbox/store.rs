@@ -1,5 +1,7 @@
 //! What the simulated cloud holds: tenants with their directories, and a clock that can be set.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -23,8 +25,10 @@ pub(super) struct World {
     offset: SignedDuration,
     /// Makes a tenant that is asked for the first time.
     seed: fn(&str, Timestamp) -> Tenant,
-    /// Signs tokens; new for each world.
+    /// Name of the key that signs tokens; new for each world.
     pub signing_key: String,
+    /// The key itself, once it was needed.
+    pub signing_pem: String,
     /// Elements on a page unless a request says otherwise.
     pub page_size: usize,
 }
@@ -54,6 +58,18 @@ pub(super) struct Tenant {
     pub app_policies: BTreeMap<String, Object>,
     /// Which of them an application has.
     pub assigned_policies: BTreeMap<String, String>,
+    /// Directory roles of the tenant's own.
+    #[serde(default)]
+    pub roles: BTreeMap<String, Object>,
+    /// Who has which directory role.
+    #[serde(default)]
+    pub role_assignments: BTreeMap<String, Object>,
+    /// Who may become what.
+    #[serde(default)]
+    pub role_eligibilities: BTreeMap<String, Object>,
+    /// Subscriptions.
+    #[serde(default)]
+    pub skus: BTreeMap<String, Object>,
     /// Microsoft's APIs that this tenant may not have.
     pub unlicensed: BTreeSet<String>,
 }
@@ -64,7 +80,8 @@ impl World {
             tenants: BTreeMap::new(),
             offset: SignedDuration::ZERO,
             seed,
-            signing_key: uuid::Uuid::new_v4().to_string(),
+            signing_key: new_id(),
+            signing_pem: String::new(),
             page_size: 100,
         };
         world.tenant(TENANT);
@@ -96,6 +113,15 @@ impl World {
         self.tenants.entry(id.to_lowercase()).or_insert_with(|| seed(&id.to_lowercase(), now))
     }
 
+    /// Id of a tenant that is named by its id, or by its domain once it exists.
+    pub(super) fn tenant_named(&self, name: &str) -> Option<String> {
+        let name = name.to_lowercase();
+        if uuid::Uuid::try_parse(&name).is_ok() {
+            return Some(name);
+        }
+        self.tenants.values().find(|tenant| tenant.domain() == name).map(|tenant| tenant.id.clone())
+    }
+
     /// Removes what has been among the deleted items for more than 30 days. Source: Microsoft's documentation of deleted items.
     pub(super) fn expire_deleted_items(&mut self, tenant: &str) {
         let oldest = self.now() - SignedDuration::from_hours(30 * 24);
@@ -115,6 +141,12 @@ impl World {
 
 pub(super) fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()
+}
+
+/// An id of what is no directory object: Graph's are 32 bytes in 43 characters.
+pub(super) fn new_link_id() -> String {
+    let bytes = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 impl Tenant {

@@ -14,18 +14,77 @@ fn properties(type_name: &str) -> Option<&'static Map<String, Value>> {
     metadata().get("v1")?.get("types")?.get(type_name)?.as_object()
 }
 
-/// Names of the structural properties of an entity.
-pub(super) fn has_property(type_name: &str, property: &str) -> bool {
-    // The base type of all, which the file leaves out.
-    if type_name == "directoryObject" {
-        return ["id", "deletedDateTime"].contains(&property);
-    }
-    properties(type_name).is_some_and(|all| all.contains_key(property))
+/// Types that the file leaves out, with their properties.
+const EXTRA: &[(&str, &[&str])] = &[
+    (
+        "unifiedRoleDefinition",
+        &[
+            "id",
+            "displayName",
+            "description",
+            "isBuiltIn",
+            "isEnabled",
+            "resourceScopes",
+            "rolePermissions",
+            "templateId",
+            "version",
+        ],
+    ),
+    ("directoryRole", &["id", "deletedDateTime", "displayName", "description", "roleTemplateId"]),
+    (
+        "subscribedSku",
+        &[
+            "id",
+            "accountId",
+            "accountName",
+            "appliesTo",
+            "capabilityStatus",
+            "consumedUnits",
+            "prepaidUnits",
+            "servicePlans",
+            "skuId",
+            "skuPartNumber",
+            "subscriptionIds",
+        ],
+    ),
+];
+
+/// A property of an entity as Graph spells it; the query options take it in any case.
+pub(super) fn canonical(type_name: &str, property: &str) -> Option<&'static str> {
+    // Of the base type, which the file leaves out, one may ask for what derived types have.
+    const PERSON: &[&str] = &["userPrincipalName", "mail", "givenName", "surname", "jobTitle", "accountEnabled"];
+    let is_base = type_name == "directoryObject";
+    let own_list = EXTRA.iter().filter(|(name, _)| *name == type_name).flat_map(|(_, names)| names.iter().copied());
+    let types = if is_base { &["application", "servicePrincipal"][..] } else { &[type_name] };
+    let own = types.iter().filter_map(|name| properties(name)).flat_map(Map::keys).map(String::as_str);
+    let person = PERSON.iter().copied().filter(|_| is_base);
+    own.chain(person).chain(own_list).find(|name| name.eq_ignore_ascii_case(property))
+}
+
+/// Whether a property is one that is null where an object has none: no collection, and no relation.
+pub(super) fn is_single(type_name: &str, property: &str) -> bool {
+    let kind = properties(type_name).and_then(|all| all.get(property)).and_then(Value::as_str);
+    kind.is_some_and(|kind| !kind.starts_with("[]") && kind != "nav")
+}
+
+/// Whether a property is a collection.
+pub(super) fn list_of(type_name: &str, property: &str) -> bool {
+    let kind = properties(type_name).and_then(|all| all.get(property)).and_then(Value::as_str);
+    kind.is_some_and(|kind| kind.starts_with("[]"))
 }
 
 /// Properties that hold ids as plain text.
-const IDS: &[&str] =
-    &["id", "appId", "resourceAppId", "clientId", "resourceId", "principalId", "appOwnerOrganizationId", "keyId"];
+const IDS: &[&str] = &[
+    "id",
+    "appId",
+    "resourceAppId",
+    "clientId",
+    "resourceId",
+    "principalId",
+    "appOwnerOrganizationId",
+    "keyId",
+    "roleDefinitionId",
+];
 
 /// Ids compare without case, and the service shows them in lower case. Anything that is no GUID stays as it is.
 pub(super) fn fold_id(text: &str) -> String {
@@ -36,7 +95,7 @@ pub(super) fn fold_id(text: &str) -> String {
 pub(super) fn stored(type_name: &str, body: Map<String, Value>) -> Map<String, Value> {
     let kinds = properties(type_name);
     let kind_of = |name: &str| kinds.and_then(|all| all.get(name)).and_then(Value::as_str).unwrap_or_default();
-    let kept = body.into_iter().filter(|(name, _)| !name.starts_with("@odata."));
+    let kept = body.into_iter().filter(|(name, _)| !name.contains("@odata."));
     kept.map(|(name, value)| {
         let value = if IDS.contains(&name.as_str()) { fold("Edm.Guid", value) } else { fold(kind_of(&name), value) };
         (name, value)
@@ -72,7 +131,7 @@ pub(super) fn check(type_name: &str, body: &Map<String, Value>) -> Result<(), Fa
     let Some(properties) = properties(type_name) else {
         return Err(Failure::bad_request(format!("The type '{type_name}' is not known.")));
     };
-    for (name, value) in body.iter().filter(|(name, _)| !name.starts_with("@odata.")) {
+    for (name, value) in body.iter().filter(|(name, _)| !name.contains("@odata.")) {
         let Some(kind) = properties.get(name).and_then(Value::as_str) else {
             return Err(Failure::bad_request(format!(
                 "The property '{name}' does not exist on type 'microsoft.graph.{type_name}'. Make sure to only use property names that are defined by the type."

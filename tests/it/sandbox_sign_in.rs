@@ -2,6 +2,8 @@
 
 use crate::identity::{AUDIENCE, Caller, Certificate, claims, header};
 use crate::tenant::Tenant;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, Header};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -125,6 +127,26 @@ async fn a_certificate_ends_by_the_sandbox_clock() {
     claims["exp"] = 2_240_524_900_i64.into();
     let assertion = certificate.sign(&header(Algorithm::PS256, &certificate), &claims);
     refused(assert_with(&tenant, &caller.client_id, &assertion).await, 700_027, "The key used is expired");
+}
+
+#[tokio::test]
+async fn a_certificate_opens_nothing_before_its_time() {
+    let tenant = Tenant::start().await;
+    let (caller, certificate) = (tenant.caller().await, Certificate::any());
+    tenant.control(Method::POST, "clock", Some(json!({ "now": "2027-01-01T00:00:00Z" }))).await;
+    let key = json!({ "type": "AsymmetricX509Cert", "usage": "Verify", "key": STANDARD.encode(&certificate.der), "startDateTime": "2027-06-01T00:00:00Z" });
+    let path = format!("/applications/{}", caller.application);
+    tenant.admin(Method::PATCH, &path, Some(json!({ "keyCredentials": [key] }))).await;
+    let sent = async |now: &str| {
+        tenant.control(Method::POST, "clock", Some(json!({ "now": now }))).await;
+        let mut claims = claims(&caller.client_id, &tenant.token_endpoint());
+        claims["nbf"] = 0.into();
+        claims["exp"] = 4_000_000_000_i64.into();
+        assert_with(&tenant, &caller.client_id, &certificate.sign(&header(Algorithm::PS256, certificate), &claims))
+            .await
+    };
+    refused(sent("2027-05-31T23:59:59Z").await, 700_027, "not valid yet");
+    assert_eq!(sent("2027-06-01T00:00:00Z").await.0, 200);
 }
 
 #[tokio::test]

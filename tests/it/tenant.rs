@@ -71,6 +71,14 @@ impl Tenant {
         self.send_preferring(Some(prefer), method, url, Some(&token), body).await
     }
 
+    /// A read of Graph as the development identity from the index that counts and searches.
+    pub async fn graph_eventually(&self, path: &str) -> (StatusCode, Value) {
+        let (token, url) = (self.token().await, format!("{}/v1.0{path}", self.connection().graph));
+        let request = self.http.get(url).bearer_auth(token).header("ConsistencyLevel", "eventual");
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
     /// The same with any token.
     pub async fn graph_with(
         &self,

@@ -24,12 +24,20 @@ struct Assertion<'a> {
     claims: Map<String, Value>,
 }
 
+/// Where an assertion was presented.
+pub(super) struct Place<'a> {
+    pub base: &'a str,
+    /// Address of the tenant's login as the client used it.
+    pub authority: &'a str,
+    /// The tenant's id.
+    pub tenant: &'a str,
+}
+
 /// Proves that `assertion` speaks for `client` in `tenant`, or refuses.
 pub(super) fn verify(
     world: &mut World,
     service: &Service,
-    base: &str,
-    tenant: &str,
+    at: &Place<'_>,
     client: &str,
     assertion: &str,
 ) -> Result<(), Refusal> {
@@ -41,9 +49,9 @@ pub(super) fn verify(
     }
     // Whoever vouches for himself does it with his certificate.
     if assertion.claim("iss").eq_ignore_ascii_case(client) || assertion.is_by_certificate() {
-        by_certificate(world, base, tenant, client, &assertion)
+        by_certificate(world, at, client, &assertion)
     } else {
-        by_issuer(world, service, base, client, &assertion)
+        by_issuer(world, service, at.base, client, &assertion)
     }
 }
 
@@ -117,13 +125,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
-fn by_certificate(
-    world: &mut World,
-    base: &str,
-    tenant: &str,
-    client: &str,
-    assertion: &Assertion<'_>,
-) -> Result<(), Refusal> {
+fn by_certificate(world: &mut World, at: &Place<'_>, client: &str, assertion: &Assertion<'_>) -> Result<(), Refusal> {
     let now = world.now();
     let refused = |code, what: String| Err(Refusal::invalid_client(code, what));
     if ![Algorithm::PS256, Algorithm::RS256].contains(&assertion.header.alg) {
@@ -136,7 +138,7 @@ fn by_certificate(
     };
     let presented = URL_SAFE_NO_PAD.decode(presented.trim_end_matches('=')).unwrap_or_default();
     let thumbprint = hex(&presented);
-    let all = keys(world, tenant, client);
+    let all = keys(world, at.tenant, client);
     let Some(key) = all.iter().find(|key| digest(algorithm, &key.der).as_ref() == presented) else {
         return refused(
             700_027,
@@ -193,9 +195,8 @@ fn by_certificate(
         );
     }
     // The token endpoints of both versions and the issuer, as Microsoft's own libraries have sent them over the years.
-    let authority = format!("{base}/login/{tenant}");
     let accepted =
-        ["/oauth2/v2.0/token", "/oauth2/token", "/v2.0"].map(|end| format!("{authority}{end}").to_lowercase());
+        ["/oauth2/v2.0/token", "/oauth2/token", "/v2.0"].map(|end| format!("{}{end}", at.authority).to_lowercase());
     if !assertion.audiences().iter().any(|audience| accepted.contains(&audience.to_lowercase())) {
         return refused(
             700_023,

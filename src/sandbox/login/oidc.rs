@@ -1,6 +1,7 @@
 //! An OIDC issuer for federated credentials to trust: `{base}/oidc`, with its discovery document and keys. It signs whatever it is told
 //! at the control endpoint.
 
+use super::keys;
 use crate::sandbox::store::new_id;
 use jiff::Timestamp;
 use jsonwebtoken::jwk::Jwk;
@@ -42,7 +43,7 @@ impl Wish {
 
 impl Issuer {
     fn key(&self) -> Option<&EncodingKey> {
-        self.key.get_or_init(generate).as_ref()
+        self.key.get_or_init(|| EncodingKey::from_rsa_pem(keys::generate()?.as_bytes()).ok()).as_ref()
     }
 
     /// The public key of an issuer; `None` for one that is not served here.
@@ -78,18 +79,8 @@ impl Issuer {
                 "subject_types_supported": ["public"], "response_types_supported": ["id_token"],
                 "id_token_signing_alg_values_supported": ["RS256"], "scopes_supported": ["openid"],
             })),
-            "jwks" => {
-                let mut key = serde_json::to_value(self.public()?).ok()?;
-                key["kid"] = KEY_ID.into();
-                key["use"] = "sig".into();
-                Some(json!({ "keys": [key] }))
-            }
+            "jwks" => Some(json!({ "keys": [keys::published(&self.public()?, KEY_ID)?] })),
             _ => None,
         }
     }
-}
-
-fn generate() -> Option<EncodingKey> {
-    let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).ok()?;
-    EncodingKey::from_rsa_pem(pair.serialize_pem().as_bytes()).ok()
 }

@@ -131,8 +131,9 @@ fn identity_token(
     resource: &str,
 ) -> Result<(String, i64, i64), String> {
     let tenant = service.machine.tenant.clone();
-    let given = token::issue(world, service, base, &tenant, client, resource.trim_end_matches('/'))
-        .map_err(|why| why.text())?;
+    let given =
+        token::issue(world, service, base, &tenant, client, resource.trim_end_matches('/'), token::Proof::Assertion)
+            .map_err(|why| why.text())?;
     let seconds = given["expires_in"].as_i64().unwrap_or_default();
     let token = given["access_token"].as_str().unwrap_or_default().to_owned();
     Ok((token, seconds, world.now().as_second() + seconds))

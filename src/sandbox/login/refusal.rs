@@ -21,6 +21,17 @@ impl Refusal {
         Self { status: StatusCode::UNAUTHORIZED, ..Self::new("invalid_client", code, what) }
     }
 
+    /// There is no such tenant.
+    pub(super) fn no_tenant(tenant: &str) -> Self {
+        Self::new(
+            "invalid_request",
+            90_002,
+            format!(
+                "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
+            ),
+        )
+    }
+
     /// Code and text.
     pub(super) fn text(&self) -> String {
         format!("AADSTS{}: {}", self.code, self.what)

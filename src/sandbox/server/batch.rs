@@ -18,7 +18,7 @@ struct Batch {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct Part {
     id: String,
     method: String,
@@ -84,7 +84,7 @@ pub(super) fn run(cloud: &mut Cloud, tenant: &str, caller: &Caller, call: &Call)
 fn one(cloud: &mut Cloud, tenant: &str, caller: &Caller, batch: &Call, part: &Part) -> (StatusCode, Option<Value>) {
     let has_type = part.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"));
     let (path, query) = part.url.split_once('?').unwrap_or((&part.url, ""));
-    let reply = match part.method.parse::<Method>() {
+    let reply = match part.method.to_uppercase().parse::<Method>() {
         _ if part.body.is_some() && !has_type => {
             Err(Failure::bad_request("A request with a body needs a Content-Type header."))
         }
@@ -92,13 +92,17 @@ fn one(cloud: &mut Cloud, tenant: &str, caller: &Caller, batch: &Call, part: &Pa
         Err(_) => Err(Failure::wrong_method()),
         Ok(method) => {
             let path = format!("/{}", odata::unescape(path.trim_start_matches('/')));
-            let prefer = part.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("prefer"));
+            let header = |name: &str| {
+                let found = part.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+                found.and_then(|(_, value)| value.as_str()).unwrap_or_default()
+            };
             let call = Call {
                 method,
                 path,
                 query: query.to_owned(),
                 body: part.body.clone(),
-                prefer: prefer.and_then(|(_, value)| value.as_str()).unwrap_or_default().to_owned(),
+                prefer: header("prefer").to_owned(),
+                eventual: header("consistencylevel").eq_ignore_ascii_case("eventual"),
                 page_size: batch.page_size,
                 base: batch.base.clone(),
             };

@@ -1,5 +1,6 @@
 //! The HTTP door: takes requests, answers them from the cloud, and lets faults have their way with both.
 
+use super::authority::Authority;
 use super::batch;
 use super::cloud::Cloud;
 use super::faults::{Action, Fault, Refusal, http_date};
@@ -9,20 +10,25 @@ use super::state::{self, StateError};
 use crate::sandbox::call::{Call, Caller};
 use crate::sandbox::control;
 use crate::sandbox::errors::Failure;
-use crate::sandbox::login::{self, platforms, token};
+use crate::sandbox::login::endpoints::Endpoint;
+use crate::sandbox::login::{self, documents, platforms};
 use crate::sandbox::odata;
 use crate::sandbox::store::World;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use futures_util::StreamExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Pieces that a slow body comes in.
 const SLOW_PIECES: usize = 8;
+/// As Graph names its JSON.
+const ODATA: &str =
+    "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
+const CHALLENGE: &str = "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", client_id=\"00000003-0000-0000-c000-000000000000\"";
 
 /// What all requests share.
 #[derive(Clone)]
@@ -30,15 +36,18 @@ pub(super) struct Shared {
     cloud: Arc<Mutex<Cloud>>,
     base: String,
     state: Option<Arc<PathBuf>>,
+    /// Kept with the state.
+    authority: Option<Arc<Authority>>,
 }
 
 impl Shared {
-    pub(super) fn new(cloud: Cloud, base: String, state: Option<PathBuf>) -> Self {
-        Self { cloud: Arc::new(Mutex::new(cloud)), base, state: state.map(Arc::new) }
+    pub(super) fn new(cloud: Cloud, base: String, state: Option<PathBuf>, authority: Option<Authority>) -> Self {
+        let cloud = Arc::new(Mutex::new(cloud));
+        Self { cloud, base, state: state.map(Arc::new), authority: authority.map(Arc::new) }
     }
 
     pub(super) fn save(&self, world: &World) -> Result<(), StateError> {
-        self.state.as_ref().map_or(Ok(()), |file| state::save(file, world))
+        self.state.as_ref().map_or(Ok(()), |file| state::save(file, world, self.authority.as_deref()))
     }
 
     pub(super) fn cloud(&self) -> MutexGuard<'_, Cloud> {
@@ -85,7 +94,7 @@ pub(super) async fn answer(
             Some(refusal) if !refusal.after_commit => None,
             _ => Some(commit(&shared, &mut cloud, &request)),
         };
-        let (status, body, retry_after) = match (refusal, committed) {
+        let (status, mut body, retry_after) = match (refusal, committed) {
             (Some(Refusal { status, body, retry_after, .. }), _) => (status, Some(body), retry_after),
             (None, Some((status, body))) => (status, body, None),
             (None, None) => (StatusCode::INTERNAL_SERVER_ERROR, None, None),
@@ -93,11 +102,11 @@ pub(super) async fn answer(
         if observed {
             cloud.log(request.method.as_str(), &target, Some(status.as_u16()));
         }
-        respond(status, body.as_ref(), retry_after, cloud.world.now())
+        let id = request_id(body.as_mut(), &request.headers);
+        respond(status, body.as_ref(), &id, retry_after, cloud.world.now())
     };
-    if let Some(id) = request.headers.get("client-request-id") {
-        response.headers_mut().insert("client-request-id", id.clone());
-    }
+    let is_graph = ["/graph/", "/v1.0/", "/beta/"].iter().any(|start| target.starts_with(start));
+    dress(&mut response, &request.headers, is_graph);
     match fault {
         Some(fault) => misbehave(response, &fault, &cut).await,
         None => response,
@@ -126,7 +135,38 @@ fn commit(shared: &Shared, cloud: &mut Cloud, request: &Request) -> Answer {
     answer
 }
 
-fn respond(status: StatusCode, body: Option<&Value>, retry_after: Option<String>, now: jiff::Timestamp) -> Response {
+/// The id of an answer: a refusal names it too, beside the client's own.
+fn request_id(body: Option<&mut Value>, headers: &HeaderMap) -> String {
+    let new = || uuid::Uuid::new_v4().to_string();
+    let Some(inner) = body.and_then(|body| body.get_mut("error")?.get_mut("innerError")) else { return new() };
+    let id = inner.get("request-id").and_then(Value::as_str).map_or_else(new, str::to_owned);
+    let of_client = headers.get("client-request-id").and_then(|value| value.to_str().ok());
+    inner["client-request-id"] = of_client.unwrap_or(&id).into();
+    id
+}
+
+/// What Graph says in headers.
+fn dress(response: &mut Response, asked: &HeaderMap, is_graph: bool) {
+    let unauthenticated = response.status() == StatusCode::UNAUTHORIZED;
+    let headers = response.headers_mut();
+    if let Some(id) = asked.get("client-request-id") {
+        headers.insert("client-request-id", id.clone());
+    }
+    if is_graph {
+        headers.insert("content-type", HeaderValue::from_static(ODATA));
+        if unauthenticated {
+            headers.insert("www-authenticate", HeaderValue::from_static(CHALLENGE));
+        }
+    }
+}
+
+fn respond(
+    status: StatusCode,
+    body: Option<&Value>,
+    id: &str,
+    retry_after: Option<String>,
+    now: jiff::Timestamp,
+) -> Response {
     let mut response = Response::new(body.map_or_else(Body::empty, |body| Body::from(body.to_string())));
     *response.status_mut() = status;
     let mut set = |name: &'static str, text: String| {
@@ -134,8 +174,8 @@ fn respond(status: StatusCode, body: Option<&Value>, retry_after: Option<String>
             response.headers_mut().insert(name, value);
         }
     };
-    set("content-type", "application/json".to_owned());
-    set("request-id", uuid::Uuid::new_v4().to_string());
+    set("content-type", "application/json; charset=utf-8".to_owned());
+    set("request-id", id.to_owned());
     set("date", http_date(now));
     if let Some(wait) = retry_after {
         set("retry-after", wait);
@@ -148,7 +188,10 @@ fn respond(status: StatusCode, body: Option<&Value>, retry_after: Option<String>
 fn base(shared: &Shared, headers: &HeaderMap) -> String {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match header("x-forwarded-host").or(header("host")) {
-        Some(host) => format!("{}://{host}", header("x-forwarded-proto").unwrap_or("http")),
+        Some(host) => {
+            let scheme = shared.base.split(':').next().unwrap_or("http");
+            format!("{}://{host}", header("x-forwarded-proto").unwrap_or(scheme))
+        }
         None => shared.base.clone(),
     }
 }
@@ -193,16 +236,23 @@ async fn misbehave(response: Response, fault: &Fault, cut: &Cut) -> Response {
 fn route(shared: &Shared, cloud: &mut Cloud, request: &Request) -> Answer {
     let Request { method, uri, headers, body } = request;
     let (path, base) = (uri.path(), base(shared, headers));
-    if let Some(rest) = path.strip_prefix("/login/") {
+    if let Some(endpoint) = Endpoint::at(&base, path).filter(|_| !path.starts_with("/oidc/")) {
         let Cloud { world, login, lag, .. } = cloud;
-        let tenant = rest.split('/').next().unwrap_or_default();
-        return lag::sign_in(lag, world, tenant, |world| token::token(world, login, &base, method, rest, body));
+        let tenant = world.tenant_named(endpoint.tenant).unwrap_or_default();
+        return lag::sign_in(lag, world, &tenant, |world| endpoint.answer(world, login, &base, method, headers, body));
     }
     if let Some(rest) = path.strip_prefix("/oidc/") {
         return match cloud.login.issuer.document(&shared.base, rest).filter(|_| *method == Method::GET) {
             Some(document) => (StatusCode::OK, Some(document)),
             None => Failure::not_found("The issuer has no such document.").answer(cloud.world.now()),
         };
+    }
+    if path == "/metadata/endpoints" {
+        return (StatusCode::OK, Some(documents::clouds(&base, uri.query().unwrap_or_default())));
+    }
+    // Of Azure's resources there are none, which is all that a sign-in of the Azure CLI asks about.
+    if *method == Method::GET && ["/tenants", "/subscriptions"].contains(&path) {
+        return (StatusCode::OK, Some(json!({ "value": [] })));
     }
     if path.starts_with("/metadata/") || path.starts_with("/platforms/") {
         let Cloud { world, login, .. } = cloud;
@@ -217,14 +267,22 @@ fn route(shared: &Shared, cloud: &mut Cloud, request: &Request) -> Answer {
     if let Some(rest) = path.strip_prefix("/control/") {
         return control::answer(cloud, &shared.base, method, rest, body);
     }
-    if let Some(inner) = path.strip_prefix("/graph/v1.0") {
-        return match login::caller(&cloud.world, &base, headers) {
-            Ok((tenant, caller)) => graph(cloud, &tenant, &caller, request, inner, format!("{base}/graph/v1.0")),
+    // Also at the root, for clients that know nothing but a host.
+    for root in ["/graph/v1.0", "/graph/beta", "/v1.0", "/beta"] {
+        let Some(inner) = path.strip_prefix(root).filter(|inner| inner.is_empty() || inner.starts_with('/')) else {
+            continue;
+        };
+        // An old way to say which tenant, which the token says anyway.
+        let inner = inner.strip_prefix("/myorganization").unwrap_or(inner);
+        return match login::caller(&mut cloud.world, &base, headers) {
+            Ok((tenant, caller)) => graph(cloud, &tenant, &caller, request, inner, format!("{base}{root}")),
             Err(failure) => failure.answer(cloud.world.now()),
         };
     }
-    Failure::not_found("The sandbox serves /login, /graph/v1.0, /oidc, /metadata, /platforms and /control.")
-        .answer(cloud.world.now())
+    Failure::not_found(
+        "The sandbox serves /login, /graph/v1.0, /graph/beta, /oidc, /metadata, /platforms and /control.",
+    )
+    .answer(cloud.world.now())
 }
 
 fn graph(cloud: &mut Cloud, tenant: &str, caller: &Caller, request: &Request, path: &str, base: String) -> Answer {
@@ -234,13 +292,15 @@ fn graph(cloud: &mut Cloud, tenant: &str, caller: &Caller, request: &Request, pa
             "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.",
         )),
         Ok(body) => {
-            let prefer = request.headers.get("prefer").and_then(|value| value.to_str().ok());
+            let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+            let (prefer, level) = (header("prefer"), header("consistencylevel"));
             let call = Call {
                 method: request.method.clone(),
                 path: odata::unescape(path),
                 query: request.uri.query().unwrap_or_default().to_owned(),
                 body,
                 prefer: prefer.unwrap_or_default().to_owned(),
+                eventual: level.is_some_and(|level| level.eq_ignore_ascii_case("eventual")),
                 page_size: cloud.world.page_size,
                 base,
             };

@@ -1,4 +1,4 @@
-//! Connections that can be cut: closed without another byte, as when the network or a machine on the way fails.
+//! Connections, with TLS or without, that can be cut: closed without another byte, as when the network or a machine on the way fails.
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -8,15 +8,63 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+
+/// Longest that a client takes to agree on keys.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// Accepts connections that can be cut.
-pub(super) struct Lines(pub TcpListener);
+pub(super) struct Lines {
+    arrivals: mpsc::Receiver<(Line, SocketAddr)>,
+    address: SocketAddr,
+}
+
+impl Lines {
+    /// Those that arrive at `listener`, until this is dropped.
+    pub(super) fn at(listener: TcpListener, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+        let (send, arrivals) = mpsc::channel(16);
+        let address = listener.local_addr()?;
+        tokio::spawn(accept(listener, tls, send));
+        Ok(Self { arrivals, address })
+    }
+}
+
+/// A client that is slow to agree on keys keeps nobody waiting.
+async fn accept(mut listener: TcpListener, tls: Option<TlsAcceptor>, send: mpsc::Sender<(Line, SocketAddr)>) {
+    loop {
+        let (stream, address) = tokio::select! {
+            arrived = Listener::accept(&mut listener) => arrived,
+            () = send.closed() => return,
+        };
+        let (tls, send) = (tls.clone(), send.clone());
+        tokio::spawn(async move {
+            if let Some(stream) = opened(stream, tls).await {
+                send.send((Line { stream, cut: Cut::default() }, address)).await.ok();
+            }
+        });
+    }
+}
+
+async fn opened(stream: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn Stream>> {
+    match tls {
+        None => Some(Box::new(stream)),
+        Some(tls) => {
+            let stream = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await.ok()?.ok()?;
+            Some(Box::new(stream))
+        }
+    }
+}
 
 /// One connection.
 pub(super) struct Line {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     cut: Cut,
 }
 
@@ -40,12 +88,15 @@ impl Listener for Lines {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Line, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        (Line { stream, cut: Cut::default() }, address)
+        match self.arrivals.recv().await {
+            Some(arrived) => arrived,
+            // Nobody accepts any more: the process is at its end.
+            None => std::future::pending().await,
+        }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        Ok(self.address)
     }
 }
 
@@ -73,6 +124,7 @@ impl AsyncWrite for Line {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.cut.check()?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn mixed(before: &Tenant, fresh: &Tenant, chance: Chance) -> Tenant {
         grants: map("grants", |tenant| &tenant.grants),
         deleted_applications: map("deleted_applications", |tenant| &tenant.deleted_applications),
         deleted_principals: map("deleted_principals", |tenant| &tenant.deleted_principals),
+        role_assignments: map("role_assignments", |tenant| &tenant.role_assignments),
         owners: maps(&before.owners, &fresh.owners, "owners", chance, |old, new, path| sets(old, new, path, chance)),
         federated: maps(&before.federated, &fresh.federated, "federated", chance, |old, new, path| {
             let [old, new] = [old, new].map(|all| all.iter().cloned().map(Value::Object).collect::<Vec<_>>());

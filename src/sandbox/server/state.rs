@@ -1,6 +1,7 @@
 //! The simulated cloud in a file: read at the start, and replaced as a whole whenever something has changed, so that a crash leaves the
 //! last state or the one before, and never half of one.
 
+use super::authority::Authority;
 use crate::sandbox::seed;
 use crate::sandbox::store::{Tenant, World};
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,10 @@ struct Saving<'a> {
     version: u32,
     offset_milliseconds: i64,
     signing_key: &'a str,
+    signing_pem: &'a str,
     page_size: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authority: Option<&'a Authority>,
     tenants: &'a BTreeMap<String, Tenant>,
 }
 
@@ -60,7 +64,12 @@ struct Saved {
     _version: u32,
     offset_milliseconds: i64,
     signing_key: String,
+    /// Tokens of before are signed by nobody any more.
+    #[serde(default)]
+    signing_pem: String,
     page_size: usize,
+    #[serde(default)]
+    authority: Option<Authority>,
     tenants: BTreeMap<String, Tenant>,
 }
 
@@ -71,12 +80,12 @@ struct Kind {
     version: u32,
 }
 
-/// The world that `path` holds; a new one where there is no such file.
-pub(super) fn load(path: &Path) -> Result<World, StateError> {
+/// The world that `path` holds, with its certificate authority; a new one where there is no such file.
+pub(super) fn load(path: &Path) -> Result<(World, Option<Authority>), StateError> {
     let shape = |why: String| StateError::Shape { path: path.to_owned(), why };
     let text = match std::fs::read(path) {
         Ok(text) => text,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(World::new(seed::tenant)),
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok((World::new(seed::tenant), None)),
         Err(why) => return Err(StateError::Io { path: path.to_owned(), why }),
     };
     let kind: Kind = serde_json::from_slice(&text).map_err(|why| shape(why.to_string()))?;
@@ -90,20 +99,23 @@ pub(super) fn load(path: &Path) -> Result<World, StateError> {
     let mut world = World::new(seed::tenant);
     world.set_offset(saved.offset_milliseconds);
     world.signing_key = saved.signing_key;
+    world.signing_pem = saved.signing_pem;
     world.page_size = saved.page_size;
     world.tenants = saved.tenants;
-    Ok(world)
+    Ok((world, saved.authority))
 }
 
 /// Replaces the file.
-pub(super) fn save(path: &Path, world: &World) -> Result<(), StateError> {
+pub(super) fn save(path: &Path, world: &World, authority: Option<&Authority>) -> Result<(), StateError> {
     let failed = |why: std::io::Error| StateError::Io { path: path.to_owned(), why };
     let saving = Saving {
         format: FORMAT,
         version: VERSION,
         offset_milliseconds: world.offset(),
         signing_key: &world.signing_key,
+        signing_pem: &world.signing_pem,
         page_size: world.page_size,
+        authority,
         tenants: &world.tenants,
     };
     let text = serde_json::to_vec(&saving).map_err(|why| failed(why.into()))?;
