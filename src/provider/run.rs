@@ -72,6 +72,14 @@ impl Run {
         all.len() == 1 || !all.iter().any(|one| one.exclusive)
     }
 
+    /// How many targets below this one, such as names on an application, are planned to exist.
+    pub fn count_planned(&self, above: &Target) -> usize {
+        let start = format!("{}/", above.id);
+        let below =
+            |one: &&Target| one.resource == above.resource && one.tenant == above.tenant && one.id.starts_with(&start);
+        locked(&self.plans).keys().filter(below).count()
+    }
+
     /// Notes that the state holds an object at `target`, with its private data.
     pub fn found_in_state(&self, target: Target, private: &impl Serialize) -> Result<()> {
         let private = serde_json::to_value(private).map_err(|why| Diagnostic::bug(format!("private data: {why}")))?;
