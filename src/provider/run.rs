@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// Something in a tenant that a resource manages, and that two resources may manage at once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,7 +31,7 @@ impl Target {
 pub struct Run {
     plans: Mutex<HashMap<Target, Vec<Planned>>>,
     stored: Mutex<HashMap<Target, Stored>>,
-    intents: Mutex<Intents>,
+    intents: watch::Sender<Intents>,
     taken: Mutex<HashMap<Target, BTreeSet<String>>>,
 }
 
@@ -48,6 +49,12 @@ struct Stored {
 struct Intents {
     last: u64,
     under_way: HashMap<Target, BTreeSet<u64>>,
+}
+
+impl Intents {
+    fn at(&self, target: &Target) -> bool {
+        self.under_way.get(target).is_some_and(|under_way| !under_way.is_empty())
+    }
 }
 
 /// How a resource was planned.
@@ -114,24 +121,33 @@ impl Run {
 
     /// Registers a create at `target`, until [`Run::intended`] ends it.
     pub fn intend(&self, target: &Target) -> u64 {
-        let mut intents = locked(&self.intents);
-        intents.last += 1;
-        let number = intents.last;
-        intents.under_way.entry(target.clone()).or_default().insert(number);
+        let mut number = 0;
+        self.intents.send_modify(|intents| {
+            intents.last += 1;
+            number = intents.last;
+            intents.under_way.entry(target.clone()).or_default().insert(number);
+        });
         number
     }
 
     /// Ends a create.
     pub fn intended(&self, target: &Target, number: u64) {
-        let mut intents = locked(&self.intents);
-        if let Some(under_way) = intents.under_way.get_mut(target) {
-            under_way.remove(&number);
-        }
+        self.intents.send_modify(|intents| {
+            if let Some(under_way) = intents.under_way.get_mut(target) {
+                under_way.remove(&number);
+            }
+        });
     }
 
     /// Whether a create is under way at `target`.
     pub fn is_intended(&self, target: &Target) -> bool {
-        locked(&self.intents).under_way.get(target).is_some_and(|under_way| !under_way.is_empty())
+        self.intents.borrow().at(target)
+    }
+
+    /// Waits until no create is under way at `target`.
+    pub async fn no_create_at(&self, target: &Target) {
+        // Fails only where the sender is gone, which `self` holds.
+        let _ = self.intents.subscribe().wait_for(|intents| !intents.at(target)).await;
     }
 
     /// Notes what a create found or made at `target`: a delete of what it replaces leaves that alone.

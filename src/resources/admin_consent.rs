@@ -1,7 +1,8 @@
 //! `m365_admin_consent`: what the tenant has granted to a service principal.
 
+use super::missing::{deleted_principal, no_such_principal};
 use super::permissions::{Spellings, listed, resolve, resolve_all, stored};
-use super::{plan_tenant, target};
+use super::{plan_tenant, target, today};
 use crate::catalog::{Kind, PermissionKey};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Path, Resource, Result, Step, Stored, Timeouts, Value, configurable,
@@ -10,7 +11,6 @@ use crate::framework::{
 use crate::graph::{Graph, PermissionGrant};
 use crate::provider::{Cx, Planned, Services, Writes, resolve_tenant};
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -236,10 +236,6 @@ impl Resource for AdminConsent {
 }
 
 /// The server's day, in UTC.
-fn today(graph: &Graph) -> Date {
-    graph.now().to_zoned(TimeZone::UTC).date()
-}
-
 impl AdminConsent {
     /// Nothing but defaults: what an import starts from.
     fn imported(tenant: &str, client: &str) -> State {
@@ -349,7 +345,8 @@ impl State {
         let Some(graph) = cx.graph_for_plan(tenant_id.as_deref())? else { return Ok(()) };
         let tenant = resolve_tenant(self.value.tenant_id.known(), &graph).await?;
         let Some(granted) = Granted::read(&graph, &tenant, &client, cx).await? else {
-            return Err(no_such_principal(&graph, &client).await?);
+            // Nothing is granted to it meanwhile.
+            return deleted_principal(&graph, &client, cx).await.map(|_| ());
         };
         if !self.value.exclusive {
             return Ok(());
@@ -717,31 +714,4 @@ async fn role_id(key: &PermissionKey, graph: &Graph, tenant: &str, cx: &Cx) -> R
             .help("Its API does not offer the name here. Check the name, or give the permission's id.")
             .into()
     })
-}
-
-async fn no_such_principal(graph: &Graph, id: &str) -> Result<Diagnostics> {
-    let error =
-        Diagnostic::error(format!("There is no service principal with the object id {id}")).at("service_principal_id");
-    if let Some(principal) = graph.service_principal_by_app_id(id).await? {
-        let name = principal.display_name.as_deref().unwrap_or("an application");
-        return Ok(error
-            .help(format!(
-                "{id} is the client id of \"{name}\"; its service principal has the object id {}.",
-                principal.id
-            ))
-            .into());
-    }
-    if let Some(app) = graph.application(id).await?
-        && let Some(principal) = graph.service_principal_by_app_id(&app.app_id).await?
-    {
-        return Ok(error
-            .help(format!(
-                "{id} is the application \"{}\"; its service principal has the object id {}.",
-                app.display_name, principal.id
-            ))
-            .into());
-    }
-    Ok(error
-        .help("Use the `service_principal_id` of an `m365_connector_app`, or of the data source of that name.")
-        .into())
 }

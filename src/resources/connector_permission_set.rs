@@ -1,6 +1,7 @@
 //! `m365_connector_permission_set`: what an application asks for (Graph's `requiredResourceAccess`).
 
 use super::connector_app::is_marker;
+use super::missing::{deleted_application, no_such_application};
 use super::permissions::{listed, resolve_apis, texts, warn_of_doubtful};
 use super::{plan_tenant, target};
 use crate::catalog::{Kind, PermissionKey};
@@ -316,8 +317,9 @@ impl State {
             self.private = ConnectorPermissionSetPrivate::clone(private);
         }
         let Some(graph) = cx.graph_for_plan(tenant_id.as_deref())? else { return Ok(()) };
-        let Some(app) = graph.application(&application).await? else {
-            return Err(no_such_application(&graph, &application).await?);
+        let app = match graph.application(&application).await? {
+            Some(app) => app,
+            None => deleted_application(&graph, &application, cx).await?,
         };
         if !self.value.exclusive {
             return Ok(());
@@ -600,45 +602,6 @@ async fn merged(
         wanted.insert(key.clone(), id);
     }
     Ok((wanted, ids))
-}
-
-/// Why there is no application of that object id, and what was probably meant.
-pub(super) async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagnostics> {
-    let error = Diagnostic::error(format!("There is no application with the object id {id}")).at("application_id");
-    if let Some(deleted) = graph.deleted_application(id).await? {
-        return Ok(error
-            .help(format!("It is \"{}\", which is deleted. Restore it first.", deleted.display_name))
-            .into());
-    }
-    if let Some(app) = graph.application_by_app_id(id).await? {
-        return Ok(error
-            .help(format!(
-                "{id} is the client id of \"{}\"; its object id is {}. Use the `id` of an `m365_connector_app`.",
-                app.display_name, app.id
-            ))
-            .into());
-    }
-    let principal = match graph.service_principal_by_app_id(id).await? {
-        Some(principal) => Some(principal),
-        None => graph.service_principal(id).await?,
-    };
-    let Some(principal) = principal else {
-        return Ok(error.help("Use the `id` of an `m365_connector_app`, or of the data source of that name.").into());
-    };
-    let name = principal.display_name.as_deref().unwrap_or("an application");
-    // Of an application that lives here the principal's id was given by mistake.
-    if let Some(app) = graph.application_by_app_id(&principal.app_id).await? {
-        return Ok(error
-            .help(format!("{id} is the service principal of \"{name}\"; the application's object id is {}.", app.id))
-            .into());
-    }
-    let home = principal.app_owner_organization_id.as_deref().unwrap_or("another one");
-    Ok(error
-        .help(format!(
-            "\"{name}\" lives in tenant {home}, only consent is possible: what it asks for is decided there."
-        ))
-        .help(format!("Grant it with an `m365_admin_consent` on the service principal {}.", principal.id))
-        .into())
 }
 
 async fn id_of(key: &PermissionKey, graph: &Graph, tenant: &str, cx: &Cx) -> Result<String> {

@@ -7,6 +7,7 @@ pub mod connector_credentials_exclusive;
 pub mod connector_federated_credential;
 pub mod connector_permission_set;
 pub mod connector_secret;
+mod missing;
 pub mod permissions;
 mod redirect_uris;
 mod x509;
@@ -20,7 +21,10 @@ pub use connector_permission_set::ConnectorPermissionSet;
 pub use connector_secret::ConnectorSecret;
 
 use crate::framework::{Computed, Diagnostic, Resource, Result};
+use crate::graph::Graph;
 use crate::provider::{Cx, Target};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 /// How long after a write a read that shows what was there before it is not believed: replicas of the directory may differ.
 pub(crate) const DOUBT: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
@@ -35,6 +39,11 @@ pub(crate) fn not_replicated(what: &str) -> Diagnostic {
     Diagnostic::warning("The directory is still replicating").help(format!(
         "Microsoft Graph accepted what was written to {what}, and some of its replicas do not show it yet. The state has what was written; the next refresh shows what became of it."
     ))
+}
+
+/// The tenant's present day, by the server's clock.
+pub(crate) fn today(graph: &Graph) -> Date {
+    graph.now().to_zoned(TimeZone::UTC).date()
 }
 
 /// What a resource of type `R` manages, for the run's memory.

@@ -3,7 +3,8 @@
 mod present;
 mod trust;
 
-use super::connector_permission_set::no_such_application;
+use super::connector_app::confirm_create;
+use super::missing::{deleted_application, no_such_application};
 use super::{not_replicated, plan_tenant, target};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Severity, Stored, Timeouts, Value, configurable,
@@ -104,6 +105,7 @@ impl Resource for ConnectorFederatedCredential {
         let mut claim = cx.claim_create::<Self>(&state.value.tenant_id, &id).await?;
         claim.lock(&app).await?;
         state.value.tenant_id = claim.tenant.id.clone().into();
+        confirm_create(&claim.tenant.graph, &app, None).await?;
         let made = state.value.make(&mut claim, cx).await?;
         state.exists = true;
         state.value.id = made.id.clone().into();
@@ -352,9 +354,12 @@ impl ConnectorFederatedCredential {
     async fn look_before_create(&self, cx: &Cx) -> Result<()> {
         let graph = cx.graph_for_plan(self.tenant_id.known().map(String::as_str))?;
         let (Some(graph), Some(app)) = (graph, self.application_id.known()) else { return self.check(None, cx) };
-        let present = graph.federated_credentials(app).await?;
+        let present = match graph.federated_credentials(app).await {
+            Err(error) if error.is_not_found() => Vec::new(),
+            other => other?,
+        };
         if present.is_empty() && graph.application(app).await?.is_none() {
-            return Err(no_such_application(&graph, app).await?);
+            return deleted_application(&graph, app, cx).await.map(|_| ());
         }
         // While a part of it is not known yet, apply plans once more.
         let Ok(wanted) = self.wanted() else { return self.check(None, cx) };

@@ -6,7 +6,7 @@
 mod lost;
 mod rotation;
 
-use super::connector_permission_set::no_such_application;
+use super::missing::no_such_application;
 use super::{DOUBT, plan_tenant, target};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Secret, Severity, Stored, Timeouts, Value, configurable,
