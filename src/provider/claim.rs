@@ -81,6 +81,17 @@ impl Claim<'_> {
     pub fn taken(&self) -> Result<Option<BTreeSet<String>>> {
         Ok(self.cx.run()?.taken(&self.target))
     }
+
+    /// In a delete: names what it leaves for the create that takes its place, and that it has been here.
+    pub fn leave(&mut self, entries: impl IntoIterator<Item = String>) -> Result<()> {
+        self.cx.run()?.leave(self.target.clone(), entries);
+        Ok(())
+    }
+
+    /// In a create: what deletes of this run left here; `None` where none has been here.
+    pub fn left(&self) -> Result<Option<BTreeSet<String>>> {
+        Ok(self.cx.run()?.left(&self.target))
+    }
 }
 
 impl Drop for Claim<'_> {

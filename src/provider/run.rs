@@ -33,6 +33,7 @@ pub struct Run {
     stored: Mutex<HashMap<Target, Stored>>,
     intents: watch::Sender<Intents>,
     taken: Mutex<HashMap<Target, BTreeSet<String>>>,
+    left: Mutex<HashMap<Target, BTreeSet<String>>>,
 }
 
 /// An object that the state holds, as a refresh of this run saw it.
@@ -40,6 +41,8 @@ struct Stored {
     private: Value,
     /// A create was planned on the strength of it: the object is tainted, and its destroy comes first.
     replaced: bool,
+    /// What that create would have been refused with otherwise.
+    excused: Option<Diagnostic>,
     /// Its destroy was planned by itself: whatever else is planned at the target is another resource.
     leaves: bool,
 }
@@ -91,7 +94,12 @@ impl Run {
     pub fn found_in_state(&self, target: Target, private: &impl Serialize) -> Result<()> {
         let private = serde_json::to_value(private).map_err(|why| Diagnostic::bug(format!("private data: {why}")))?;
         let mut stored = locked(&self.stored);
-        let found = stored.entry(target).or_insert(Stored { private: Value::Null, replaced: false, leaves: false });
+        let found = stored.entry(target).or_insert(Stored {
+            private: Value::Null,
+            replaced: false,
+            excused: None,
+            leaves: false,
+        });
         found.private = private;
         Ok(())
     }
@@ -109,6 +117,21 @@ impl Run {
         let found = stored.get_mut(target).filter(|found| !found.leaves)?;
         found.replaced = true;
         serde_json::from_value(found.private.clone()).ok()
+    }
+
+    /// For the plan of a create that would be refused with `error` but for the object at `target`, which its own destroy empties first.
+    /// `false`: there is no such object, and the error is due.
+    pub fn excuse(&self, target: &Target, error: &Diagnostic) -> bool {
+        let mut stored = locked(&self.stored);
+        let Some(found) = stored.get_mut(target).filter(|found| !found.leaves) else { return false };
+        found.replaced = true;
+        found.excused = Some(error.clone());
+        true
+    }
+
+    /// What a create at `target` was excused of: due after all where [`Run::plan_destroy`] is `false`.
+    pub fn excused(&self, target: &Target) -> Option<Diagnostic> {
+        locked(&self.stored).get(target).and_then(|found| found.excused.clone())
     }
 
     /// Notes that a destroy is planned by itself. `false`: a create at the target took the object for its own, tainted one.
@@ -153,6 +176,16 @@ impl Run {
     /// Notes what a create found or made at `target`: a delete of what it replaces leaves that alone.
     pub fn take(&self, target: Target, entries: impl IntoIterator<Item = String>) {
         locked(&self.taken).entry(target).or_default().extend(entries);
+    }
+
+    /// Notes what a delete left at `target` for the create that takes its place, which owns it from then on.
+    pub fn leave(&self, target: Target, entries: impl IntoIterator<Item = String>) {
+        locked(&self.left).entry(target).or_default().extend(entries);
+    }
+
+    /// What deletes of this run left at `target`; `None` where there was no delete.
+    pub fn left(&self, target: &Target) -> Option<BTreeSet<String>> {
+        locked(&self.left).get(target).cloned()
     }
 
     /// What creates of this run found or made at `target`; `None` where there was none.
@@ -200,6 +233,18 @@ mod tests {
         between.found_in_state(target(), &1).unwrap();
         assert_eq!(between.replaced::<u8>(&target()), Some(1));
         assert!(!between.plan_destroy(&target()), "the destroy tells");
+    }
+
+    #[test]
+    fn an_excuse_ends_where_the_object_turns_out_to_be_another_resource_s() {
+        let error = Diagnostic::error("undeclared");
+        let renamed = Run::default();
+        assert!(!renamed.excuse(&target(), &error), "the create is planned before the object is seen");
+        renamed.found_in_state(target(), &1).unwrap();
+        assert!(renamed.excuse(&target(), &error), "it may be tainted");
+        assert!(!renamed.plan_destroy(&target()));
+        assert_eq!(renamed.excused(&target()), Some(error.clone()));
+        assert!(!renamed.excuse(&target(), &error), "the destroy has told");
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod connector_federated_credential;
 pub mod connector_permission_set;
 pub mod connector_secret;
 mod missing;
+mod ownership;
 pub mod permissions;
 mod redirect_uris;
 mod x509;
