@@ -135,8 +135,10 @@ impl Catalog {
         api.find(kind, value).map_err(|error| match error {
             LookupError::NoSuchPermission { api: name, kind, value, nearest, other_kind, .. } => {
                 let elsewhere = self.api_keys().filter(|key| *key != name).filter_map(|key| self.api(key));
-                let other_apis =
-                    elsewhere.filter(|other| other.get(kind, permissions::bare(&value)).is_some()).map(|other| other.key.clone()).collect();
+                let other_apis = elsewhere
+                    .filter(|other| other.get(kind, permissions::bare(&value)).is_some())
+                    .map(|other| other.key.clone())
+                    .collect();
                 LookupError::NoSuchPermission { api: name, kind, value, nearest, other_kind, other_apis }
             }
             other => other,
@@ -156,9 +158,7 @@ impl Catalog {
         };
         match api.get(key.kind, &key.value) {
             Some(permission) => api.key_of(permission),
-            None => {
-                PermissionKey { api: api.key.clone(), kind: key.kind, value: permissions::lower_guid(&key.value) }
-            }
+            None => PermissionKey { api: api.key.clone(), kind: key.kind, value: permissions::lower_guid(&key.value) },
         }
     }
 

@@ -475,9 +475,8 @@ mod tests {
         assert_eq!(graph.get(Kind::Application, "User.Raed.All"), None);
         let names: Vec<&str> = graph.permissions().map(|one| one.value.as_str()).collect();
         for wrong in ["User.Raed.All", "Mail.Raed", "AuditLogs.Read.All", "ser.Read", "DeviceManagementApp.Read.Al"] {
-            let alike = |one: &&&str| {
-                strsim::normalized_damerau_levenshtein(&wrong.to_lowercase(), &one.to_lowercase()) > 0.6
-            };
+            let alike =
+                |one: &&&str| strsim::normalized_damerau_levenshtein(&wrong.to_lowercase(), &one.to_lowercase()) > 0.6;
             for name in names.iter().filter(alike) {
                 assert!(Letters::of(wrong).most_alike(&Letters::of(name)) > 0.6, "{wrong} {name}");
             }

@@ -1,7 +1,9 @@
 //! Graph's `oauth2PermissionGrant`: consent for delegated permissions.
 
 use super::errors::GraphError;
-use super::transport::{Graph, Retry, escaped, quoted};
+use super::http::{escaped, quoted};
+use super::lenient::null_as_default;
+use super::transport::{Graph, Retry};
 use serde::{Deserialize, Serialize};
 
 /// Scopes of one API that are granted to a client.
@@ -11,6 +13,7 @@ pub struct PermissionGrant {
     /// Id of the grant.
     pub id: String,
     /// `AllPrincipals`, or `Principal` for a single user.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub consent_type: String,
     /// Object id of the API's principal.
     pub resource_id: String,
@@ -89,6 +92,6 @@ impl Graph {
 
     /// Revokes all of them. Gone already is success.
     pub async fn delete_permission_grant(&self, id: &str) -> Result<(), GraphError> {
-        self.delete(&format!("/oauth2PermissionGrants/{}", escaped(id))).await
+        self.delete(&format!("/oauth2PermissionGrants/{}", escaped(id))).await.map(|_| ())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{ConnectorSecret, State};
 use crate::framework::{Diagnostic, Result};
-use crate::graph::{Graph, Password};
+use crate::graph::{Date, Graph, Password};
 use crate::provider::Cx;
 use crate::resources::target;
 use jiff::{SignedDuration, Timestamp};
@@ -33,12 +33,12 @@ impl Password {
     }
 
     pub(super) fn replaces(&self, key_id: &str) -> bool {
-        let fraction = self.start_date_time.map(Timestamp::subsec_microsecond);
+        let fraction = self.start_date_time.as_ref().and_then(Date::time).map(Timestamp::subsec_microsecond);
         self.marked_name().is_some() && fraction == Some(trace(key_id))
     }
 
     fn starts_after(&self, time: Timestamp) -> bool {
-        self.start_date_time.is_some_and(|start| start >= time)
+        self.start_date_time.as_ref().and_then(Date::time).is_some_and(|start| start >= time)
     }
 }
 
@@ -103,12 +103,12 @@ mod tests {
             key_id: "x".to_owned(),
             display_name: Some(format!("siem{MARKER}")),
             hint: None,
-            start_date_time: Some(Timestamp::UNIX_EPOCH + SignedDuration::from_micros(trace(key).into())),
+            start_date_time: Some((Timestamp::UNIX_EPOCH + SignedDuration::from_micros(trace(key).into())).into()),
             end_date_time: None,
         };
         assert!(replaced(FIRST).replaces(FIRST) && !replaced(FIRST).replaces(SECOND));
         assert!(!Password { display_name: Some("siem".to_owned()), ..replaced(FIRST) }.replaces(FIRST));
-        let whole = Password { start_date_time: Some(Timestamp::UNIX_EPOCH), ..replaced(FIRST) };
+        let whole = Password { start_date_time: Some(Timestamp::UNIX_EPOCH.into()), ..replaced(FIRST) };
         assert!(!whole.replaces(FIRST) && !whole.replaces("no guid"));
     }
 }
