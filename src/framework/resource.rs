@@ -184,6 +184,8 @@ pub struct Context<S> {
     /// As written; null in a refresh.
     config: Dynamic,
     phase: Phase,
+    /// The private data of the plan; null but in apply.
+    pub(super) planned_private: Json,
     findings: Mutex<Findings>,
     /// When this call has to be done.
     pub deadline: Instant,
@@ -205,7 +207,15 @@ impl<S> Context<S> {
         limit: Duration,
         cancelled: CancellationToken,
     ) -> Self {
-        Self { services, config, phase, findings: Mutex::default(), deadline: Instant::now() + limit, cancelled }
+        Self {
+            services,
+            config,
+            phase,
+            planned_private: Json::Null,
+            findings: Mutex::default(),
+            deadline: Instant::now() + limit,
+            cancelled,
+        }
     }
 
     /// A call with nothing configured, for unit tests.
@@ -258,6 +268,12 @@ impl<S> Context<S> {
     /// Whether a tainted object is deleted. Its private data are what the plan of its replacement gave. Only while deleting.
     pub fn is_tainted(&self) -> bool {
         self.phase == Phase::Apply { tainted: true }
+    }
+
+    /// What the plan of a create noted in its private data, the default where it noted nothing. The CLI gives what the last plan said,
+    /// which it asks for once more in apply.
+    pub fn planned_private<P: DeserializeOwned + Default>(&self) -> P {
+        serde_json::from_value(self.planned_private.clone()).unwrap_or_default()
     }
 
     /// Adds a warning to the answer.
