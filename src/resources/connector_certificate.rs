@@ -147,7 +147,7 @@ impl Resource for ConnectorCertificate {
             was_there.fetch_or(present.iter().any(|one| is_of(one, &certificate)), Ordering::Relaxed);
             with(present, &certificate, name.as_ref())
         };
-        state.write(&certificate, &mut claim, change, cx).await?;
+        state.write(&certificate, None, &mut claim, change, cx).await?;
         let key_id = state.value.key_id.get()?.clone();
         if was_there.load(Ordering::Relaxed) {
             cx.warn(Diagnostic::warning("The application had this certificate already").help(format!(
@@ -190,7 +190,8 @@ impl Resource for ConnectorCertificate {
         claim.lock(&app).await?;
         prior.expect(&claim.tenant.graph)?;
         let name = state.value.display_name.known().cloned();
-        state.write(&certificate, &mut claim, |present| exchanged(present, &old, &certificate, name.as_ref()), cx).await
+        let change = |present: &[KeyCredential]| exchanged(present, &old, &certificate, name.as_ref());
+        state.write(&certificate, Some(&old), &mut claim, change, cx).await
     }
 
     async fn delete(prior: State, cx: &Cx) -> Result<()> {
@@ -411,10 +412,12 @@ impl State {
     }
 
     /// Writes what `change` makes of the application's certificates, and takes over what it then has of this one. What another process
-    /// overwrites is merged and written again, within the operation's time. The claim's locks are let go of meanwhile.
+    /// overwrites is merged and written again, within the operation's time. The claim's locks are let go of meanwhile. `replaced`: the
+    /// key that it is exchanged for, which reads may still show for a while.
     async fn write(
         &mut self,
         certificate: &Certificate,
+        replaced: Option<&String>,
         claim: &mut Claim<'_>,
         change: impl Fn(&[KeyCredential]) -> Option<Vec<KeyCredential>>,
         cx: &Cx,
@@ -440,15 +443,8 @@ impl State {
             else {
                 return Err(Diagnostic::error("The certificate was removed meanwhile").help("Plan again.").into());
             };
-            let before: Vec<_> = self
-                .value
-                .key_id
-                .known()
-                .filter(|id| !has_id(made, id))
-                .map(|id| (entry(id), json!(true)))
-                .into_iter()
-                .collect();
-            self.private.writes.wrote(graph.now(), &before.into_iter().collect(), &view([made].into_iter()));
+            let before = replaced.map(|id| (entry(id), json!(true))).into_iter().collect();
+            self.private.writes.wrote(graph.now(), &before, &view([made].into_iter()));
             self.value.observe(made);
             self.private.seen_on = Some(today(&graph));
             // It is written: whatever comes now, the state has to learn of it.

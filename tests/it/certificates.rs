@@ -2,7 +2,7 @@
 
 use crate::pem::{self, Pem};
 use crate::secret::while_time_passes;
-use crate::tenant::Tenant;
+use crate::tenant::{Tenant, list};
 use crate::workspace::{BLOCK, HEAD, Workspace, assert_no_change, change, every_cli, failed_plan, flat};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -87,7 +87,14 @@ async fn a_certificate_is_added_renamed_replaced_and_removed_among_others() {
         assert_eq!((&renamed["key"], keys(&tenant).await.len()), (&found[0]["key"], 2));
         assert_ne!(renamed["keyId"], found[0]["keyId"]);
         assert_eq!(in_state(&workspace).await["key_id"], renamed["keyId"]);
+        // Nothing of the exchanged one is waited for.
+        tenant.forget_requests().await;
         assert_no_change(&workspace).await;
+        let reads = list(&tenant.control(Method::GET, "requests", None).await.1);
+        let reads = reads
+            .iter()
+            .filter(|one| one["path"].as_str().is_some_and(|path| path.starts_with("/graph/v1.0/applications/")));
+        assert!(reads.count() < 10);
 
         save(&workspace, "b.pem", &pem::certificate("collector").certificate);
         workspace.write(&configuration("b.pem", "")).unwrap();

@@ -10,8 +10,8 @@ mod rotation;
 pub use model::{ConnectorSecret, ConnectorSecretKey, ConnectorSecretPrivate};
 
 use super::connector_app::confirm_create;
-use super::missing::{deleted_application, no_such_application};
-use super::{not_replicated, ownership, plan_tenant};
+use super::missing::no_such_application;
+use super::{not_replicated, plan_tenant};
 use crate::framework::{Computed, Diagnostic, Diagnostics, Resource, Result, Secret, Severity, Stored, Value};
 use crate::graph::{AddedPassword, Date, Graph, GraphError, NewPassword, Password, Settled, View};
 use crate::provider::lifetime::days;
