@@ -111,6 +111,10 @@ impl State {
     pub(super) fn is_not_taken_for_lost(&self, cx: &Cx) -> Result<()> {
         self.is_in_state(cx)?;
         let run = cx.run()?;
+        // In apply, once a create has ended there, its plan is history: nothing keeps the former one from being destroyed.
+        if self.value.name_target().is_some_and(|target| run.taken(&target).is_some()) {
+            return Ok(());
+        }
         if let Some(error) = self.own().iter().find_map(|id| run.taken_for_lost(&self.value.key_target(id))) {
             return Err(error.into());
         }

@@ -99,6 +99,9 @@ impl Resource for ConnectorSecret {
         state.value.key_ids = known([&added.key_id]);
         state.value.holds(&added)?;
         claim.took([added.key_id.clone()])?;
+        if let Some(target) = state.value.name_target() {
+            cx.run()?.take(target, []);
+        }
         claim.release();
         state.settle(&new, &added, &tenant.graph, cx).await;
         Ok(())
@@ -164,6 +167,9 @@ impl Resource for ConnectorSecret {
         let taken = claim.taken()?.unwrap_or_default();
         for key in prior.own().difference(&taken) {
             claim.tenant.graph.remove_password(app, key).await?;
+        }
+        if let Some(target) = prior.value.name_target() {
+            cx.run()?.leave(target, []);
         }
         Ok(())
     }
