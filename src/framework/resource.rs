@@ -229,7 +229,8 @@ impl<S> Context<S> {
     /// A call with nothing configured, for unit tests.
     #[cfg(test)]
     pub fn of(services: Arc<S>) -> Self {
-        Self::new(Some(services), Phase::Refresh, Dynamic::Null, Duration::from_secs(60), CancellationToken::new())
+        let phase = Phase::Apply { tainted: false };
+        Self::new(Some(services), phase, Dynamic::Null, Duration::from_secs(60), CancellationToken::new())
     }
 
     /// What the provider offers. Fails while the provider is not configured.

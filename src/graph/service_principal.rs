@@ -60,6 +60,14 @@ pub struct AppRole {
     pub allowed_member_types: Vec<String>,
 }
 
+impl AppRole {
+    /// Whether it is a permission, and not a role for people.
+    pub fn is_for_applications(&self) -> bool {
+        let types = &self.allowed_member_types;
+        types.is_empty() || types.iter().any(|one| one.eq_ignore_ascii_case("Application"))
+    }
+}
+
 /// A delegated permission that an API offers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -37,12 +37,16 @@ pub struct Run {
 }
 
 /// An object that the state holds, as a refresh of this run saw it.
+#[derive(Default)]
 struct Stored {
-    private: Value,
+    /// `None` until it is seen: the CLI plans the destroy of what is gone from the configuration before it refreshes it.
+    private: Option<Value>,
     /// A create was planned on the strength of it: the object is tainted, and its destroy comes first.
     replaced: bool,
     /// What that create would have been refused with otherwise.
     excused: Option<Diagnostic>,
+    /// A create took it for what a lost answer left behind: the error that is due where a state holds it.
+    lost: Option<Diagnostic>,
     /// Its destroy was planned by itself: whatever else is planned at the target is another resource.
     leaves: bool,
 }
@@ -82,17 +86,19 @@ impl Run {
         all.len() == 1 || !all.iter().any(|one| one.exclusive)
     }
 
+    /// How many targets below this one, such as names on an application, are planned to exist.
+    pub fn count_planned(&self, above: &Target) -> usize {
+        let start = format!("{}/", above.id);
+        let below =
+            |one: &&Target| one.resource == above.resource && one.tenant == above.tenant && one.id.starts_with(&start);
+        locked(&self.plans).keys().filter(below).count()
+    }
+
     /// Notes that the state holds an object at `target`, with its private data.
     pub fn found_in_state(&self, target: Target, private: &impl Serialize) -> Result<()> {
         let private = serde_json::to_value(private).map_err(|why| Diagnostic::bug(format!("private data: {why}")))?;
         let mut stored = locked(&self.stored);
-        let found = stored.entry(target).or_insert(Stored {
-            private: Value::Null,
-            replaced: false,
-            excused: None,
-            leaves: false,
-        });
-        found.private = private;
+        stored.entry(target).or_default().private = Some(private);
         Ok(())
     }
 
@@ -108,7 +114,7 @@ impl Run {
 
     /// Private data of the object that the state held at `target` when this run began; `None` where it held none.
     pub fn in_state<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
-        locked(&self.stored).get(target).and_then(|found| serde_json::from_value(found.private.clone()).ok())
+        locked(&self.stored).get(target).and_then(|found| serde_json::from_value(found.private.clone()?).ok())
     }
 
     /// The same for the plan of a create that rests nothing on it: private data of what may be its own, tainted object.
@@ -125,18 +131,47 @@ impl Run {
     pub fn replaced<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
         let mut stored = locked(&self.stored);
         let found = stored.get_mut(target).filter(|found| !found.leaves)?;
+        let private = found.private.clone()?;
         found.replaced = true;
-        serde_json::from_value(found.private.clone()).ok()
+        serde_json::from_value(private).ok()
     }
 
     /// For the plan of a create that would be refused with `error` but for the object at `target`, which its own destroy empties first.
     /// `false`: there is no such object, and the error is due.
     pub fn excuse(&self, target: &Target, error: &Diagnostic) -> bool {
         let mut stored = locked(&self.stored);
-        let Some(found) = stored.get_mut(target).filter(|found| !found.leaves) else { return false };
+        // In apply the CLI plans the destroy of a tainted object by itself too; there its delete has been at the target by now.
+        if locked(&self.left).contains_key(target) {
+            return true;
+        }
+        let Some(found) = stored.get_mut(target).filter(|found| !found.leaves && found.private.is_some()) else {
+            return false;
+        };
         found.replaced = true;
         found.excused = Some(error.clone());
         true
+    }
+
+    /// For the plan of a create that takes what is at `target` for its own that a lost answer left behind, with the error that is due
+    /// where a state turns out to hold it. `false`: one does.
+    pub fn take_for_lost(&self, target: Target, error: &Diagnostic) -> bool {
+        let mut stored = locked(&self.stored);
+        let found = stored.entry(target).or_default();
+        if found.private.is_some() {
+            return false;
+        }
+        found.lost = Some(error.clone());
+        true
+    }
+
+    /// The error that is due where the state holds what a create took for lost.
+    pub fn taken_for_lost(&self, target: &Target) -> Option<Diagnostic> {
+        locked(&self.stored).get(target).and_then(|found| found.lost.clone())
+    }
+
+    /// Whether a state that this run has seen holds what is at `target`.
+    pub fn is_in_state(&self, target: &Target) -> bool {
+        locked(&self.stored).get(target).is_some_and(|found| found.private.is_some())
     }
 
     /// What a create at `target` was excused of: due after all where [`Run::plan_destroy`] is `false`.
@@ -147,7 +182,7 @@ impl Run {
     /// Notes that a destroy is planned by itself. `false`: a create at the target took the object for its own, tainted one.
     pub fn plan_destroy(&self, target: &Target) -> bool {
         let mut stored = locked(&self.stored);
-        let Some(found) = stored.get_mut(target) else { return true };
+        let found = stored.entry(target.clone()).or_default();
         found.leaves = true;
         !found.replaced
     }
@@ -243,6 +278,10 @@ mod tests {
         between.found_in_state(target(), &1).unwrap();
         assert_eq!(between.replaced::<u8>(&target()), Some(1));
         assert!(!between.plan_destroy(&target()), "the destroy tells");
+        let unseen = Run::default();
+        assert!(unseen.plan_destroy(&target()), "the destroy is planned before the object is seen");
+        unseen.found_in_state(target(), &1).unwrap();
+        assert_eq!(unseen.replaced::<u8>(&target()), None);
     }
 
     #[test]
@@ -255,6 +294,20 @@ mod tests {
         assert!(!renamed.plan_destroy(&target()));
         assert_eq!(renamed.excused(&target()), Some(error.clone()));
         assert!(!renamed.excuse(&target(), &error), "the destroy has told");
+        renamed.leave(target(), []);
+        assert!(renamed.excuse(&target(), &error), "in apply the object is gone by now");
+    }
+
+    #[test]
+    fn what_a_create_takes_for_lost_and_a_state_holds_is_told_to_whoever_comes_second() {
+        let error = Diagnostic::error("in use");
+        let first = Run::default();
+        assert!(first.take_for_lost(target(), &error) && !first.is_in_state(&target()));
+        first.found_in_state(target(), &()).unwrap();
+        assert_eq!(first.taken_for_lost(&target()), Some(error.clone()), "the create is planned first");
+        let last = Run::default();
+        last.found_in_state(target(), &()).unwrap();
+        assert!(!last.take_for_lost(target(), &error) && last.is_in_state(&target()), "the create is planned last");
     }
 
     #[test]

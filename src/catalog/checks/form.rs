@@ -26,6 +26,7 @@ impl From<&OwnApi> for Api {
             key: own.key.clone(),
             app_id: own.app_id.to_lowercase(),
             display_name: own.display_name.clone(),
+            identifier_uris: Vec::new(),
             brought_by: None,
             retired: false,
             permissions: permissions.collect(),

@@ -60,7 +60,15 @@ pub(super) fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// A profile file's contents. `name` is for the error.
 pub(super) fn parse(name: &str, text: &str) -> Result<Profile, CatalogError> {
     toml::from_str(text)
-        .map_err(|error| CatalogError::Invalid { file: name.to_owned(), why: why(text, &error.to_string()) })
+        .map_err(|error| CatalogError::Invalid { file: name.to_owned(), why: why(text, &placed(text, &error)) })
+}
+
+/// What is wrong and where. The error's own text repeats the line, which may hold anything where the file was not meant.
+fn placed(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {}", error.message())
 }
 
 /// Why a text is no profile: `otherwise`, unless it is of the old form.
