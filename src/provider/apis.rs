@@ -112,12 +112,6 @@ pub struct Offered<'a> {
     pub is_permission: bool,
 }
 
-/// A role that says nothing of whom it is for is taken for a permission.
-fn is_for_applications(role: &AppRole) -> bool {
-    let types = &role.allowed_member_types;
-    types.is_empty() || types.iter().any(|one| one.eq_ignore_ascii_case("Application"))
-}
-
 /// All that the principal offers of one kind, with what nobody can be granted.
 pub fn offered(principal: &ServicePrincipal, kind: Kind) -> Vec<Offered<'_>> {
     match kind {
@@ -128,7 +122,7 @@ pub fn offered(principal: &ServicePrincipal, kind: Kind) -> Vec<Offered<'_>> {
                 id: &role.id,
                 name: role.value.as_deref().filter(|name| !name.is_empty()),
                 is_enabled: role.is_enabled != Some(false),
-                is_permission: is_for_applications(role),
+                is_permission: role.is_for_applications(),
             })
             .collect(),
         Kind::Delegated => principal

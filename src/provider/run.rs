@@ -39,7 +39,9 @@ pub struct Run {
 /// An object that the state holds, as a refresh of this run saw it.
 #[derive(Default)]
 struct Stored {
-    /// `None` until it is seen: the CLI plans the destroy of what is gone from the configuration before it refreshes it.
+    /// Whether it was seen in the state yet: the CLI plans the destroy of what is gone from the configuration before it refreshes it.
+    held: bool,
+    /// Its private data, once it was refreshed.
     private: Option<Value>,
     /// A create was planned on the strength of it: the object is tainted, and its destroy comes first.
     replaced: bool,
@@ -98,53 +100,35 @@ impl Run {
     pub fn found_in_state(&self, target: Target, private: &impl Serialize) -> Result<()> {
         let private = serde_json::to_value(private).map_err(|why| Diagnostic::bug(format!("private data: {why}")))?;
         let mut stored = locked(&self.stored);
-        stored.entry(target).or_default().private = Some(private);
+        let found = stored.entry(target).or_default();
+        (found.held, found.private) = (true, Some(private));
         Ok(())
     }
 
     /// The same where its private data are not known, since nothing was refreshed.
     pub fn known_in_state(&self, target: Target) {
-        locked(&self.stored).entry(target).or_insert(Stored {
-            private: Value::Null,
-            replaced: false,
-            excused: None,
-            leaves: false,
-        });
+        locked(&self.stored).entry(target).or_default().held = true;
     }
 
-    /// Private data of the object that the state held at `target` when this run began; `None` where it held none.
-    pub fn in_state<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
-        locked(&self.stored).get(target).and_then(|found| serde_json::from_value(found.private.clone()?).ok())
-    }
-
-    /// The same for the plan of a create that rests nothing on it: private data of what may be its own, tainted object.
+    /// For the plan of a create, which rests no verdict on it: private data of what may be its own, tainted object.
     pub fn private_of<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
         locked(&self.stored)
             .get(target)
             .filter(|found| !found.leaves)
-            .and_then(|found| serde_json::from_value(found.private.clone()).ok())
+            .and_then(|found| serde_json::from_value(found.private.clone()?).ok())
     }
 
-    /// For the plan of a create: private data of the object at `target` that this very resource has in the state, because it is
-    /// tainted. The CLI refreshes an instance before it plans it, so this does not depend on the order of calls; what is at the
-    /// target for another resource, whose destroy is planned by itself, is told apart here or in [`Run::plan_destroy`].
-    pub fn replaced<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
-        let mut stored = locked(&self.stored);
-        let found = stored.get_mut(target).filter(|found| !found.leaves)?;
-        let private = found.private.clone()?;
-        found.replaced = true;
-        serde_json::from_value(private).ok()
-    }
-
-    /// For the plan of a create that would be refused with `error` but for the object at `target`, which its own destroy empties first.
-    /// `false`: there is no such object, and the error is due.
+    /// For the plan of a create that would be refused with `error` but for the object at `target` that this very resource has in the
+    /// state, because it is tainted: its own destroy empties it first. The CLI reads an instance's state before it plans it, so this does
+    /// not depend on the order of calls; what is there for another resource, whose destroy is planned by itself, is told apart here or
+    /// in [`Run::plan_destroy`]. `false`: there is no such object, and the error is due.
     pub fn excuse(&self, target: &Target, error: &Diagnostic) -> bool {
         let mut stored = locked(&self.stored);
         // In apply the CLI plans the destroy of a tainted object by itself too; there its delete has been at the target by now.
         if locked(&self.left).contains_key(target) {
             return true;
         }
-        let Some(found) = stored.get_mut(target).filter(|found| !found.leaves && found.private.is_some()) else {
+        let Some(found) = stored.get_mut(target).filter(|found| !found.leaves && found.held) else {
             return false;
         };
         found.replaced = true;
@@ -157,7 +141,7 @@ impl Run {
     pub fn take_for_lost(&self, target: Target, error: &Diagnostic) -> bool {
         let mut stored = locked(&self.stored);
         let found = stored.entry(target).or_default();
-        if found.private.is_some() {
+        if found.held {
             return false;
         }
         found.lost = Some(error.clone());
@@ -171,7 +155,7 @@ impl Run {
 
     /// Whether a state that this run has seen holds what is at `target`.
     pub fn is_in_state(&self, target: &Target) -> bool {
-        locked(&self.stored).get(target).is_some_and(|found| found.private.is_some())
+        locked(&self.stored).get(target).is_some_and(|found| found.held)
     }
 
     /// What a create at `target` was excused of: due after all where [`Run::plan_destroy`] is `false`.
@@ -252,6 +236,10 @@ mod tests {
         Target::new("m365_connector_app", "T", "name")
     }
 
+    fn error() -> Diagnostic {
+        Diagnostic::error("taken")
+    }
+
     const FIRST: Planned = Planned { exclusive: true, second: false };
     const SECOND: Planned = Planned { exclusive: true, second: true };
     const SHARED: Planned = Planned { exclusive: false, second: false };
@@ -268,20 +256,20 @@ mod tests {
     fn an_object_in_the_state_belongs_to_its_tainted_self_and_to_nobody_else_in_any_order() {
         let tainted = Run::default();
         tainted.found_in_state(target(), &1).unwrap();
-        assert_eq!(tainted.replaced::<u8>(&target()), Some(1));
+        assert!(tainted.excuse(&target(), &error()));
         let renamed = Run::default();
-        assert_eq!(renamed.replaced::<u8>(&target()), None, "the create is planned first");
+        assert!(!renamed.excuse(&target(), &error()), "the create is planned first");
         renamed.found_in_state(target(), &1).unwrap();
         assert!(renamed.plan_destroy(&target()));
-        assert_eq!(renamed.replaced::<u8>(&target()), None, "the create is planned last");
+        assert!(!renamed.excuse(&target(), &error()), "the create is planned last");
         let between = Run::default();
         between.found_in_state(target(), &1).unwrap();
-        assert_eq!(between.replaced::<u8>(&target()), Some(1));
+        assert!(between.excuse(&target(), &error()));
         assert!(!between.plan_destroy(&target()), "the destroy tells");
         let unseen = Run::default();
         assert!(unseen.plan_destroy(&target()), "the destroy is planned before the object is seen");
         unseen.found_in_state(target(), &1).unwrap();
-        assert_eq!(unseen.replaced::<u8>(&target()), None);
+        assert!(!unseen.excuse(&target(), &error()));
     }
 
     #[test]

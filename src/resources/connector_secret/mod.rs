@@ -91,7 +91,7 @@ impl Resource for ConnectorSecret {
         state.value.tenant_id = tenant.id.clone().into();
         state.value.within_guardrail(true, cx)?;
         confirm_create(&tenant.graph, &app, None).await?;
-        let planned: ConnectorSecretPrivate = cx.planned_private();
+        let planned = cx.planned_private::<ConnectorSecretPrivate>().unwrap_or_default();
         state.remove_lost(&planned.lost.unwrap_or_default(), &tenant.graph, cx).await?;
         let (new, added) = state.add(None, &tenant.graph).await?;
         state.exists = true;
