@@ -1,23 +1,23 @@
 //! Permission and profile catalogue: types, loading, look-up with nearest names. Data lives in `catalog/`.
 
-mod checks;
+pub mod checks;
 mod permissions;
 mod profiles;
 
 pub use permissions::{Api, Kind, LookupError, Permission, PermissionKey};
 pub use profiles::{
-    App, Discrepancy, Existing, Feature, Prerequisite, PrerequisiteKind, Profile, ProfilePermission, ProfileVersion,
-    schema,
+    Alternative, App, Asked, Cloud, CredentialKind, Discrepancy, Existing, Feature, Listed, Lists, Names, Need,
+    OlderVersion, Prerequisite, PrerequisiteKind, Profile, ProfileKind, ProfileVersion, ROLE_KEY, Selection, Source,
+    VariableError, schema,
 };
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// Everything known of APIs and connectors.
 pub struct Catalog {
     apis: permissions::Apis,
-    profiles: BTreeMap<String, Profile>,
+    profiles: profiles::Profiles,
 }
 
 /// Why a profile cannot be used.
@@ -51,6 +51,38 @@ pub enum CatalogError {
         /// All features, for people.
         available: String,
     },
+    /// The profile has no such alternative, or it does not count.
+    #[error("The profile \"{slug}\" has no alternative \"{name}\" to choose: {why}")]
+    NoSuchAlternative {
+        /// The profile.
+        slug: String,
+        /// As asked for.
+        name: String,
+        /// All alternatives, or the feature that is off, for people.
+        why: String,
+    },
+    /// The alternative has no such choice.
+    #[error("The alternative \"{name}\" has no choice \"{choice}\"; one of {available} is enough.")]
+    NoSuchChoice {
+        /// The alternative.
+        name: String,
+        /// As asked for.
+        choice: String,
+        /// All choices, for people.
+        available: String,
+    },
+    /// The connector, or a feature of it, does not work in this cloud.
+    #[error("{} is not supported in the cloud {cloud}. {detail}", not_supported(slug, feature.as_deref()))]
+    NotInCloud {
+        /// The profile.
+        slug: String,
+        /// The feature; none: the whole connector.
+        feature: Option<String>,
+        /// The cloud.
+        cloud: String,
+        /// What the profile says of it.
+        detail: String,
+    },
     /// A profile file that is not one.
     #[error("{file}: {why}")]
     Invalid {
@@ -65,35 +97,26 @@ impl Catalog {
     /// The catalogue that the binary carries. An API's file is parsed when it is first asked for.
     pub fn built_in() -> &'static Self {
         static CATALOG: OnceLock<Catalog> = OnceLock::new();
-        CATALOG.get_or_init(|| Self { apis: permissions::Apis::built_in(), profiles: profiles::built_in() })
+        CATALOG.get_or_init(|| Self { apis: permissions::Apis::built_in(), profiles: profiles::Profiles::built_in() })
     }
 
     /// The built-in catalogue with the profiles (`*.toml`) in these folders, or these files. Fails with everything that is wrong: a
     /// folder without profiles, a file that is none, a name that does not exist, a slug or an API that is there already.
     pub fn with_paths(paths: &[PathBuf]) -> Result<Self, Vec<CatalogError>> {
-        let mut catalog = Self { apis: permissions::Apis::built_in(), profiles: profiles::built_in() };
-        let (mut found, mut read) = (Vec::new(), Vec::new());
-        for path in paths {
-            match files(path) {
-                Ok(all) => all.into_iter().for_each(|file| match load(&file) {
-                    Ok(profile) => read.push((file.display().to_string(), profile)),
-                    Err(why) => found.push(why),
-                }),
-                Err(why) => found.push(why),
-            }
-        }
-        for (file, profile) in &read {
+        let mut catalog = Self { apis: permissions::Apis::built_in(), profiles: profiles::Profiles::built_in() };
+        let (read, mut found) = read(paths);
+        for (file, _, profile) in &read {
             let mut say = |why: String| found.push(CatalogError::Invalid { file: file.clone(), why });
             for api in &profile.apis {
                 if !catalog.apis.add(api.into()) {
                     say(format!("the API \"{}\" ({}) is defined already, and otherwise", api.key, api.app_id));
                 }
             }
-            if catalog.profiles.insert(profile.slug.clone(), profile.clone()).is_some() {
+            if !catalog.profiles.add(profile.clone()) {
                 say(format!("the profile \"{}\" is defined already: give this one another slug", profile.slug));
             }
         }
-        found.extend(checks::check(&read, &catalog));
+        found.extend(checks::faults(&read, &catalog));
         if found.is_empty() { Ok(catalog) } else { Err(found) }
     }
 
@@ -143,16 +166,36 @@ impl Catalog {
     pub fn profile(&self, named: &str) -> Result<ProfileVersion, CatalogError> {
         let (slug, version) = named.split_once('@').map_or((named, None), |(slug, version)| (slug, Some(version)));
         let Some(profile) = self.profiles.get(slug) else {
-            let nearest = permissions::nearest(slug, self.profiles.keys().map(String::as_str));
+            let nearest = permissions::nearest(slug, self.profiles.slugs());
             return Err(CatalogError::NoSuchProfile { name: slug.to_owned(), nearest });
         };
         profile.version(version)
     }
 
-    /// All profiles by slug.
-    pub fn profiles(&self) -> &BTreeMap<String, Profile> {
-        &self.profiles
+    /// Slugs of all profiles. Parses none.
+    pub fn slugs(&self) -> impl Iterator<Item = &str> {
+        self.profiles.slugs()
     }
+
+    /// All profiles, by slug: parses every one.
+    pub fn profiles(&self) -> impl Iterator<Item = &Profile> {
+        self.profiles.slugs().filter_map(|slug| self.profiles.get(slug))
+    }
+}
+
+/// File, text and profile of each file that `paths` name, and what cannot be read.
+fn read(paths: &[PathBuf]) -> (Vec<(String, String, Profile)>, Vec<CatalogError>) {
+    let (mut found, mut read) = (Vec::new(), Vec::new());
+    for path in paths {
+        match files(path) {
+            Ok(all) => all.into_iter().for_each(|file| match load(&file) {
+                Ok(one) => read.push(one),
+                Err(why) => found.push(why),
+            }),
+            Err(why) => found.push(why),
+        }
+    }
+    (read, found)
 }
 
 /// The profiles in a folder, sorted; or the one file that `path` is.
@@ -173,11 +216,16 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     Ok(all)
 }
 
-fn load(file: &Path) -> Result<Profile, CatalogError> {
+fn load(file: &Path) -> Result<(String, String, Profile), CatalogError> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file)
         .map_err(|why| CatalogError::Invalid { file: name.clone(), why: format!("it cannot be read: {why}") })?;
-    profiles::parse(&name, &text)
+    let profile = profiles::parse(&name, &text)?;
+    Ok((name, text, profile))
+}
+
+fn not_supported(slug: &str, feature: Option<&str>) -> String {
+    feature.map_or(format!("The connector \"{slug}\""), |feature| format!("The feature \"{feature}\" of \"{slug}\""))
 }
 
 fn did_you_mean(nearest: &[String]) -> String {
@@ -193,10 +241,11 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const HEAD: &str = "vendor = \"v\"\ntitle = \"t\"\nsource = \"s\"\n";
+    const HEAD: &str = "vendor = \"v\"\ntitle = \"t\"\nsource = { title = \"s\" }\n";
 
-    fn permission(value: &str, more: &str) -> String {
-        format!("[[permissions]]\napi = \"microsoft_graph\"\nkind = \"application\"\nvalue = \"{value}\"\n{more}\n")
+    /// A list of Graph's application permissions, in the table `of`.
+    fn list(of: &str, values: &str) -> String {
+        format!("[{of}.microsoft_graph]\napplication = [{values}]\n")
     }
 
     /// The catalogue with these files in a folder of their own.
@@ -217,10 +266,10 @@ mod tests {
     #[test]
     fn older_versions_and_optional_permissions_are_there_when_asked_for() {
         let text = format!(
-            "slug = \"grown\"\nversion = 2\n{HEAD}{}{}{}[[versions]]\nversion = 1\n[[versions.permissions]]\napi = \"microsoft_graph\"\nkind = \"application\"\nvalue = \"User.Read.All\"\n",
-            permission("User.Read.All", ""),
-            permission("AuditLog.Read.All", ""),
-            permission("Mail.Read", "optional = true")
+            "slug = \"grown\"\nversion = 2\n{HEAD}{}{}[[versions]]\nversion = 1\n{}",
+            list("permissions", "\"User.Read.All\", \"AuditLog.Read.All\""),
+            list("optional", "\"Mail.Read\""),
+            list("versions.permissions", "\"User.Read.All\""),
         );
         let catalog = with(&[("any-name.toml", text)]).unwrap();
         let count = |named: &str, optional| {
@@ -236,40 +285,42 @@ mod tests {
     #[test]
     fn every_fault_of_a_file_is_named() {
         let start = |slug: &str| format!("slug = \"{slug}\"\nversion = 1\n{HEAD}");
-        let good = permission("User.Read.All", "");
+        let good = list("permissions", "\"User.Read.All\"");
+        let with_more = |more: &str| format!("{}{good}{more}\n", start("x"));
         refused(start("x"), "it lists no permission");
         refused(format!("{}{good}", start("X y")), "lower case letters");
-        refused(format!("{}{}", start("x"), permission("User.Raed.All", "")), "Did you mean User.Read.All");
+        refused(
+            format!("{}{}", start("x"), list("permissions", "\n  \"User.Raed.All\"")),
+            "line 8, column 3: microsoft_graph has no",
+        );
+        refused(format!("{}{}", start("x"), list("permissions", "\"User.Raed.All\"")), "Did you mean User.Read.All");
         refused(
             format!("{}{}", start("x"), good.replace("microsoft_graph", "microsoft_grap")),
             "Did you mean microsoft_graph?",
         );
-        refused(format!("{}{}", start("x"), permission("User.Read.All", "features = [\"f\"]")), "which is not defined");
-        refused(
-            format!("{}[features.f]\ntitle = \"t\"\n{good}", start("x")),
-            "brings neither a permission nor an application",
-        );
-        refused(
-            format!("{}[features.f]\ntitle = \"t\"\nown_app = \"none\"\n{good}", start("x")),
-            "which does not exist",
-        );
-        refused(
-            format!("{}{good}[[versions]]\nversion = 1\npermissions = []\n", start("x")),
-            "numbers of their own below 1",
-        );
+        refused(format!("{}{}", start("x"), good.replace("application", "unstated")), "has both");
+        refused(with_more("[features.f]\ntitle = \"t\""), "brings neither a permission nor a role");
+        refused(with_more("[features.f]\ntitle = \"t\"\nown_app = \"none\""), "which does not exist");
+        refused(with_more("[[versions]]\nversion = 1"), "numbers of their own below 1");
         refused(format!("{}{good}", start("securends-office365")), "is defined already");
         refused(
-            format!(
-                "{}{good}[[prerequisites]]\nname = \"n\"\nkind = \"step\"\ndetail = \"d\"\nneeded_by = [\"microsoft_graph/application/Mail.Read\"]\n",
-                start("x")
+            with_more(
+                "[[prerequisites]]\nname = \"n\"\nkind = \"step\"\ndetail = \"d\"\nneeded_by = [\"microsoft_graph/application/Mail.Read\"]",
             ),
             "is none of its permissions",
         );
+        let choice = |more: &str| with_more(&format!("[[alternatives]]\nname = \"a\"\ntitle = \"t\"\n{more}"));
+        refused(choice("one_of = [\"microsoft_graph/application/Mail.Read\"]"), "leaves no choice");
+        refused(choice("one_of = [\"Mail.Read\", \"x\"]"), "\"Mail.Read\" of `one_of`: A permission key has the form");
+        refused(choice("one_of = [\"microsoft_graph/application/Mail.Raed\", \"x\"]"), "Did you mean Mail.Read");
+        refused(with_more("[clouds.mars]\nsupported = false"), "there is no cloud \"mars\"");
+        refused(format!("forbidden = [\"*/User.*\"]\n{}", with_more("")), "is forbidden by");
+        refused(format!("client_id = \"x\"\n{}", with_more("")), "is of a vendor's application");
+        refused(format!("kind = \"vendor_app\"\n{}", with_more("[app]\ndisplay_name = \"x\"")), "leave `[app]` out");
         let api = |key: &str, app_id: &str, id: &str| {
-            format!(
-                "{}{good}[[apis]]\nkey = \"{key}\"\napp_id = \"{app_id}\"\ndisplay_name = \"d\"\npermissions = [{{ value = \"A\", kind = \"application\", id = \"{id}\" }}]\n",
-                start("x")
-            )
+            with_more(&format!(
+                "[[apis]]\nkey = \"{key}\"\napp_id = \"{app_id}\"\ndisplay_name = \"d\"\npermissions = [{{ value = \"A\", kind = \"application\", id = \"{id}\" }}]"
+            ))
         };
         let (free, fine) = ("aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002");
         refused(api("microsoft_graph", free, fine), "is defined already, and otherwise");

@@ -105,6 +105,9 @@ pub struct Permission {
     /// Marked as deprecated by Microsoft.
     #[serde(default)]
     pub deprecated: bool,
+    /// `false`: on the live service principal, but missing in Microsoft's published list.
+    #[serde(default = "yes")]
+    pub listed: bool,
 }
 
 fn yes() -> bool {
@@ -263,6 +266,11 @@ impl Api {
             self.permissions().filter(|one| one.kind == permission.kind && one.value == permission.value).count() == 1;
         let value = if unique { &permission.value } else { &permission.id };
         PermissionKey { api: self.key.clone(), kind: permission.kind, value: value.clone() }
+    }
+
+    /// All that the API offers, roles for people too.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Permission> {
+        self.permissions.iter()
     }
 
     /// All permissions; roles for people are none.

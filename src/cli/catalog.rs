@@ -30,7 +30,7 @@ pub(super) fn run(command: &Command) -> Result<()> {
         Command::Schema => print(&serde_json::to_string_pretty(&schema())?),
         Command::List => {
             print("Profiles:");
-            for profile in catalog.profiles().values() {
+            for profile in catalog.profiles() {
                 print(&format!("  {:<40} {} {}", profile.slug, profile.vendor, profile.title));
             }
             print("APIs:");
@@ -47,7 +47,7 @@ pub(super) fn run(command: &Command) -> Result<()> {
 fn check(paths: &[PathBuf]) -> Result<()> {
     match Catalog::with_paths(paths) {
         Ok(all) => {
-            let count = all.profiles().len() - Catalog::built_in().profiles().len();
+            let count = all.slugs().count() - Catalog::built_in().slugs().count();
             print(&format!("{count} {} fine", if count == 1 { "profile is" } else { "profiles are" }));
             Ok(())
         }
@@ -59,8 +59,8 @@ fn check(paths: &[PathBuf]) -> Result<()> {
 }
 
 fn show(catalog: &Catalog, name: &str) -> Result<()> {
-    if let Some(profile) = catalog.profiles().get(name) {
-        print(&toml::to_string_pretty(profile).context("the profile cannot be shown")?);
+    if let Some(profile) = catalog.profile(name).ok().map(|one| one.profile) {
+        print(&toml::to_string_pretty(&profile).context("the profile cannot be shown")?);
         return Ok(());
     }
     let Some(api) = catalog.api(name) else {

@@ -117,7 +117,7 @@ impl ConnectorProfile {
         self.version = version.version.into();
         self.vendor = profile.vendor.clone().into();
         self.title = profile.title.clone().into();
-        self.source = profile.source.clone().into();
+        self.source = profile.source.to_string().into();
         self.display_name = version.app.display_name.clone().into();
         self.sign_in_audience = version.app.sign_in_audience.clone().into();
         let features = version.features().iter().map(|(name, feature)| (name.clone(), feature.title.clone()));

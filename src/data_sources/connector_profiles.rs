@@ -29,9 +29,9 @@ impl DataSource for ConnectorProfiles {
     type Services = Services;
 
     async fn read(&mut self, cx: &Cx) -> Result<()> {
-        let summaries = cx.catalog().profiles().iter().map(|(slug, profile)| {
+        let summaries = cx.catalog().profiles().map(|profile| {
             let (title, vendor) = (profile.title.clone(), profile.vendor.clone());
-            (slug.clone(), Summary { title, vendor, version: profile.version })
+            (profile.slug.clone(), Summary { title, vendor, version: profile.version })
         });
         self.profiles = summaries.collect::<BTreeMap<_, _>>().into();
         Ok(())

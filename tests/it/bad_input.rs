@@ -84,10 +84,9 @@ async fn a_faulty_profile_file_is_refused_with_its_name_and_line() {
     every_cli(async |workspace, tenant| {
         let folder = workspace.folder().join("profiles");
         std::fs::create_dir(&folder).unwrap();
-        let head = "version = 1\nvendor = \"v\"\ntitle = \"t\"\nsource = \"s\"\n";
-        let permission =
-            "[[permissions]]\napi = \"microsoft_graph\"\nkind = \"application\"\nvalue = \"User.Raed.All\"\n";
-        std::fs::write(folder.join("a.toml"), format!("slug = \"a\"\n{head}colour = \"red\"\n")).unwrap();
+        let head = "version = 1\nvendor = \"v\"\ntitle = \"t\"\n";
+        let permission = "[source]\ntitle = \"s\"\n[permissions.microsoft_graph]\napplication = [\"User.Raed.All\"]\n";
+        std::fs::write(folder.join("a.toml"), format!("slug = \"a\"\n{head}colour = \"red\"\n{permission}")).unwrap();
         std::fs::write(folder.join("b.toml"), format!("slug = \"b\"\n{head}{permission}")).unwrap();
         std::fs::write(
             folder.join("c.toml"),
@@ -102,7 +101,7 @@ async fn a_faulty_profile_file_is_refused_with_its_name_and_line() {
             &block,
             &[
                 "a.toml",
-                "line 6",
+                "line 5",
                 "colour",
                 "b.toml",
                 "Did you mean User.Read.All",
