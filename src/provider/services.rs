@@ -18,6 +18,8 @@ pub struct Services {
     catalog: Option<Catalog>,
     /// What this run has seen and done.
     pub run: Run,
+    /// Whether its identity may do what is planned.
+    pub preflight: super::preflight::Preflight,
     clients: Mutex<HashMap<String, Graph>>,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     apis: super::apis::ApiPrincipals,
@@ -42,6 +44,7 @@ impl Services {
     pub fn new(settings: Settings) -> Result<Self> {
         let catalog = catalog(&settings)?;
         Ok(Self {
+            preflight: super::preflight::Preflight::new(settings.preflight),
             settings,
             catalog,
             run: Run::default(),
