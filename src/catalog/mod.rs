@@ -1,15 +1,20 @@
 //! Permission and profile catalogue: types, loading, look-up with nearest names. Data lives in `catalog/`.
 
 pub mod checks;
+mod directory_roles;
+mod implied;
 mod permissions;
 mod profiles;
+mod risk;
 
+pub use directory_roles::{DirectoryRole, Holds, NoSuchRole, RoleStatus, directory_role, directory_roles, role_rating};
 pub use permissions::{Api, Kind, LookupError, Permission, PermissionKey};
 pub use profiles::{
     Alternative, App, Asked, Cloud, CredentialKind, Discrepancy, Existing, Feature, Listed, Lists, Names, Need,
     OlderVersion, Prerequisite, PrerequisiteKind, Profile, ProfileKind, ProfileVersion, ROLE_KEY, Selection, Source,
     VariableError, schema,
 };
+pub use risk::{Rating, Risk};
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

@@ -7,6 +7,7 @@
 
 mod attributes;
 mod bad_input;
+mod catalog_risk;
 mod certificates;
 mod connector_life;
 mod connector_token;
