@@ -8,7 +8,7 @@ mod profiles;
 mod risk;
 
 pub use directory_roles::{DirectoryRole, Holds, NoSuchRole, RoleStatus, directory_role, directory_roles, role_rating};
-pub use permissions::{Api, Kind, LookupError, Permission, PermissionKey};
+pub use permissions::{Api, KeyError, Kind, LookupError, Permission, PermissionKey, nearest};
 pub use profiles::{
     Alternative, App, Asked, Cloud, CredentialKind, Discrepancy, Existing, Feature, Listed, Lists, Names, Need,
     OlderVersion, Prerequisite, PrerequisiteKind, Profile, ProfileKind, ProfileVersion, ROLE_KEY, Selection, Source,
@@ -140,8 +140,10 @@ impl Catalog {
         api.find(kind, value).map_err(|error| match error {
             LookupError::NoSuchPermission { api: name, kind, value, nearest, other_kind, .. } => {
                 let elsewhere = self.api_keys().filter(|key| *key != name).filter_map(|key| self.api(key));
-                let other_apis =
-                    elsewhere.filter(|other| other.find(kind, &value).is_ok()).map(|other| other.key.clone()).collect();
+                let other_apis = elsewhere
+                    .filter(|other| other.get(kind, permissions::bare(&value)).is_some())
+                    .map(|other| other.key.clone())
+                    .collect();
                 LookupError::NoSuchPermission { api: name, kind, value, nearest, other_kind, other_apis }
             }
             other => other,
@@ -159,11 +161,9 @@ impl Catalog {
                 value: permissions::lower_guid(&key.value),
             };
         };
-        match api.find(key.kind, &key.value) {
-            Ok(permission) => api.key_of(permission),
-            Err(_) => {
-                PermissionKey { api: api.key.clone(), kind: key.kind, value: permissions::lower_guid(&key.value) }
-            }
+        match api.get(key.kind, &key.value) {
+            Some(permission) => api.key_of(permission),
+            None => PermissionKey { api: api.key.clone(), kind: key.kind, value: permissions::lower_guid(&key.value) },
         }
     }
 

@@ -225,34 +225,50 @@ fn instead(api: &str, nearest: &[String], other_kind: Option<Kind>, other_apis: 
 }
 
 impl Api {
-    /// The permission of this name or id.
+    /// The permission of this name (in any case, as Entra compares scopes) or id. `None` also where a name stands for several.
+    /// As cheap on a miss as on a hit; [`Api::find`] says what may have been meant.
+    pub fn get(&self, kind: Kind, value: &str) -> Option<&Permission> {
+        let only = |all: &dyn Fn(&Permission) -> bool| {
+            let mut found = self.permissions().filter(|one| one.kind == kind && all(one));
+            found.next().filter(|_| found.next().is_none())
+        };
+        let is_name = |one: &Permission| one.value == value;
+        // An exact name counts before one that differs in case, also where it stands for several.
+        match self.permissions().any(|one| one.kind == kind && is_name(one)) {
+            true => only(&is_name),
+            false => self.by_id(kind, value).or_else(|| only(&|one| one.value.eq_ignore_ascii_case(value))),
+        }
+    }
+
+    /// The permission of this name or id, or why there is none.
     pub fn find(&self, kind: Kind, value: &str) -> Result<&Permission, LookupError> {
-        if let Some(found) = self.by_id(kind, value) {
+        if let Some(found) = self.get(kind, value) {
             return Ok(found);
         }
-        let named: Vec<_> = self.permissions().filter(|one| one.kind == kind && one.value == value).collect();
-        match named.as_slice() {
-            [one] => Ok(one),
-            [] => Err(LookupError::NoSuchPermission {
-                api: self.key.clone(),
-                kind,
-                value: value.to_owned(),
-                nearest: nearest(
-                    value,
-                    self.permissions().filter(|one| one.kind == kind).map(|one| one.value.as_str()),
-                ),
-                other_kind: self
-                    .permissions()
-                    .any(|one| one.kind == kind.other() && one.value == value)
-                    .then(|| kind.other()),
-                other_apis: Vec::new(),
-            }),
-            several => Err(LookupError::Ambiguous {
-                api: self.key.clone(),
-                value: value.to_owned(),
-                ids: several.iter().map(|one| one.id.clone()).collect(),
-            }),
+        let named = |one: &&Permission| one.kind == kind && one.value.eq_ignore_ascii_case(value);
+        let ids: Vec<_> = self.permissions().filter(named).map(|one| one.id.clone()).collect();
+        if !ids.is_empty() {
+            return Err(LookupError::Ambiguous { api: self.key.clone(), value: value.to_owned(), ids });
         }
+        let name = bare(value);
+        let nearest = match self.get(kind, name) {
+            Some(meant) => vec![meant.value.clone()],
+            None => nearest(name, self.permissions().filter(|one| one.kind == kind).map(|one| one.value.as_str())),
+        };
+        Err(LookupError::NoSuchPermission {
+            api: self.key.clone(),
+            kind,
+            value: value.to_owned(),
+            nearest,
+            other_kind: self.get(kind.other(), name).map(|_| kind.other()),
+            other_apis: Vec::new(),
+        })
+    }
+
+    /// The app role for people of this name or id: no permission, and nothing that an application can hold.
+    pub fn role_for_people(&self, value: &str) -> Option<&Permission> {
+        let is_it = |one: &&Permission| one.user_role && (one.value == value || one.id.eq_ignore_ascii_case(value));
+        self.permissions.iter().find(is_it)
     }
 
     /// The permission of this id.
@@ -350,16 +366,51 @@ impl Apis {
     }
 }
 
+/// The name in what was pasted for one: the address of a scope (`https://graph.microsoft.com/User.Read`), or a permission key.
+pub(super) fn bare(value: &str) -> &str {
+    value.trim_end_matches('/').rsplit('/').next().unwrap_or(value)
+}
+
 /// The at most three names most like `name`, best first; only such as a slip of the pen explains.
-pub(super) fn nearest<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let wanted = name.to_lowercase();
+pub fn nearest<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Vec<String> {
+    const ALIKE: f64 = 0.6;
+    let wanted = Letters::of(name);
     let mut scored: Vec<(f64, &str)> = all
-        .map(|one| (strsim::normalized_damerau_levenshtein(&wanted, &one.to_lowercase()), one))
-        .filter(|(score, _)| *score > 0.6)
+        // Most names differ so much in their letters alone that no order of them helps: that is seen without comparing them.
+        .filter(|one| wanted.most_alike(&Letters::of(one)) > ALIKE)
+        .map(|one| (strsim::normalized_damerau_levenshtein(&wanted.text, &one.to_lowercase()), one))
+        .filter(|(score, _)| *score > ALIKE)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.dedup_by(|a, b| a.1 == b.1);
     scored.into_iter().take(3).map(|(_, one)| one.to_owned()).collect()
+}
+
+/// How often a name has each letter, without regard to case.
+struct Letters {
+    text: String,
+    length: usize,
+    counts: [u16; 64],
+}
+
+impl Letters {
+    fn of(name: &str) -> Self {
+        let text = name.to_lowercase();
+        let mut counts = [0_u16; 64];
+        let letters = text.chars().map(|one| one as usize % 64).collect::<Vec<_>>();
+        letters.iter().for_each(|one| counts[*one] = counts[*one].saturating_add(1));
+        Self { length: letters.len(), text, counts }
+    }
+
+    /// An upper bound of how alike two names are: each letter that one of them has in excess is an edit.
+    fn most_alike(&self, other: &Self) -> f64 {
+        let excess = |a: &Self, b: &Self| -> u32 {
+            a.counts.iter().zip(&b.counts).map(|(a, b)| u32::from(a.saturating_sub(*b))).sum()
+        };
+        let edits = excess(self, other).max(excess(other, self));
+        let longest = u32::try_from(self.length.max(other.length).max(1)).unwrap_or(u32::MAX);
+        1.0 - f64::from(edits) / f64::from(longest)
+    }
 }
 
 /// A GUID in lower case; any other text as it is.
@@ -402,6 +453,34 @@ mod tests {
         let graph = catalog.api("microsoft_graph").unwrap();
         let text = catalog.find(graph, Kind::Application, "Directory.AccessAsUser.All").unwrap_err().to_string();
         assert!(text.contains("It has a delegated permission of that name"), "{text}");
+    }
+
+    #[test]
+    fn what_was_pasted_for_a_name_suggests_the_name_in_it() {
+        let catalog = Catalog::built_in();
+        let graph = catalog.api("microsoft_graph").unwrap();
+        for pasted in ["https://graph.microsoft.com/User.Read.All", "microsoft_graph/application/User.Read.All"] {
+            let text = catalog.find(graph, Kind::Application, pasted).unwrap_err().to_string();
+            assert!(text.contains("Did you mean User.Read.All?"), "{text}");
+        }
+        let text = catalog.find(graph, Kind::Application, "https://api.securitycenter.microsoft.com/Machine.Read.All");
+        let text = text.unwrap_err().to_string();
+        assert!(text.contains("The name exists in windows_defender_atp"), "{text}");
+    }
+
+    #[test]
+    fn a_name_is_found_in_any_case_and_what_is_most_alike_is_never_passed_over() {
+        let graph = Catalog::built_in().api("microsoft_graph").unwrap();
+        assert_eq!(graph.get(Kind::Application, "user.read.all").unwrap().value, "User.Read.All");
+        assert_eq!(graph.get(Kind::Application, "User.Raed.All"), None);
+        let names: Vec<&str> = graph.permissions().map(|one| one.value.as_str()).collect();
+        for wrong in ["User.Raed.All", "Mail.Raed", "AuditLogs.Read.All", "ser.Read", "DeviceManagementApp.Read.Al"] {
+            let alike =
+                |one: &&&str| strsim::normalized_damerau_levenshtein(&wrong.to_lowercase(), &one.to_lowercase()) > 0.6;
+            for name in names.iter().filter(alike) {
+                assert!(Letters::of(wrong).most_alike(&Letters::of(name)) > 0.6, "{wrong} {name}");
+            }
+        }
     }
 
     #[test]

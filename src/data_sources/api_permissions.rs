@@ -3,6 +3,7 @@
 use crate::catalog::{Kind, LookupError};
 use crate::framework::{Computed, DataSource, Diagnostic, ReadTimeout, Result, configurable, guid, is_guid};
 use crate::graph::ServicePrincipal;
+use crate::provider::apis::offered;
 use crate::provider::{Cx, Services};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -83,11 +84,13 @@ impl ApiPermissions {
     fn show(&mut self, principal: &ServicePrincipal) {
         self.app_id = principal.app_id.clone().into();
         self.display_name = principal.display_name.clone().into();
-        let roles = principal.app_roles.iter().filter_map(|one| Some((one.value.as_deref()?, one.id.as_str())));
-        self.application = by_name(roles).into();
-        let scopes =
-            principal.oauth2_permission_scopes.iter().filter_map(|one| Some((one.value.as_deref()?, one.id.as_str())));
-        self.delegated = by_name(scopes).into();
+        // What nobody can be granted, such as a role for people, is no permission.
+        let of = |kind| {
+            let all = offered(principal, kind).into_iter().filter(|one| one.is_enabled && one.is_permission);
+            by_name(all.filter_map(|one| Some((one.name?, one.id))))
+        };
+        self.application = of(Kind::Application).into();
+        self.delegated = of(Kind::Delegated).into();
     }
 }
 

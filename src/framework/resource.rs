@@ -163,6 +163,12 @@ impl<S> Context<S> {
         }
     }
 
+    /// A call with nothing configured, for unit tests.
+    #[cfg(test)]
+    pub fn of(services: Arc<S>) -> Self {
+        Self::new(Some(services), Dynamic::Null, Duration::from_secs(60), CancellationToken::new())
+    }
+
     /// What the provider offers. Fails while the provider is not configured.
     pub fn services(&self) -> Result<&S> {
         self.services

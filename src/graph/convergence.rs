@@ -98,6 +98,23 @@ impl Writes {
         self.entries.keys().filter(stale).cloned().collect()
     }
 
+    /// Whether the entry is there since our last write to it, whatever a replica shows.
+    pub fn is_there(&self, name: &str) -> bool {
+        self.entries.get(name).is_some_and(|write| write.now != digest(None))
+    }
+
+    /// Names of the entries that were written to.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// The writes to some of the entries alone, for a read that shows no others.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        let entries = self.entries.iter().filter(|(name, _)| wanted(name));
+        Self { entries: entries.map(|(name, write)| (name.clone(), write.clone())).collect() }
+    }
+
     /// Whether some reads may not show all of our writes yet.
     pub fn may_be_unseen(&self, now: Timestamp) -> bool {
         self.entries.values().any(|write| is_recent(write.at, now))
@@ -185,6 +202,16 @@ mod tests {
         assert_eq!(shows(&writes, 1, "one", Some("x")), Shows::Stale);
         assert_eq!(shows(&writes, 1, "one", None), Shows::Ours);
         assert_eq!(shows(&writes, 1, "one", Some("y")), Shows::Foreign);
+    }
+
+    #[test]
+    fn what_we_wrote_last_tells_whether_an_entry_is_there() {
+        let mut writes = Writes::default();
+        writes.wrote(at(0), &view(&[("gone", "x")]), &view(&[("made", "x")]));
+        assert!(writes.is_there("made") && !writes.is_there("gone") && !writes.is_there("another"));
+        assert_eq!(writes.names().collect::<Vec<_>>(), ["gone", "made"]);
+        let one = writes.only(|name| name == "made");
+        assert_eq!(one.stale(at(1), &view(&[("gone", "x")])), BTreeSet::from(["made".to_owned()]));
     }
 
     #[test]

@@ -48,7 +48,23 @@ pub struct AppRole {
     /// GUID.
     pub id: String,
     /// Name.
+    #[serde(default)]
     pub value: Option<String>,
+    /// `false`: it cannot be granted at present.
+    #[serde(default)]
+    pub is_enabled: Option<bool>,
+    /// `Application`, `User`, or both.
+    #[serde(default)]
+    pub allowed_member_types: Option<Vec<String>>,
+}
+
+impl AppRole {
+    /// Whether it is a permission, and not a role for people.
+    pub fn is_for_applications(&self) -> bool {
+        self.allowed_member_types
+            .as_ref()
+            .is_none_or(|types| types.iter().any(|one| one.eq_ignore_ascii_case("Application")))
+    }
 }
 
 /// A delegated permission that an API offers.
@@ -58,7 +74,11 @@ pub struct PermissionScope {
     /// GUID.
     pub id: String,
     /// Name.
+    #[serde(default)]
     pub value: Option<String>,
+    /// `false`: it cannot be granted at present.
+    #[serde(default)]
+    pub is_enabled: Option<bool>,
 }
 
 /// What is to change.

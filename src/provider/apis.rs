@@ -1,120 +1,93 @@
-//! The tenant's service principals of APIs, looked up once per process: which principal an API has, and what the permission behind
-//! an id is called.
+//! The tenant's service principals of APIs, each looked up once per process: which principal an API has, and which permissions it offers.
 
-use crate::catalog::{Catalog, Kind, PermissionKey};
+use crate::catalog::{Api, Kind};
 use crate::framework::{Diagnostic, Result};
-use crate::graph::{Graph, ServicePrincipal};
+use crate::graph::{Graph, GraphError, Limits, ServicePrincipal};
 use std::collections::HashMap;
-use std::sync::Arc;
-use tokio::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
 
 /// An API's principal in one tenant. Roles and scopes are there only when they had to be read.
-type Principal = Arc<ServicePrincipal>;
+pub type Principal = Arc<ServicePrincipal>;
 
-/// Principals by tenant and by API (client id) or object id. Only what was found is kept: an absent one may be made at any time.
+/// What was looked up so far. Only what was found is kept: an absent one may be made at any time.
 #[derive(Default)]
 pub struct ApiPrincipals {
-    by_app_id: Mutex<HashMap<(String, String), Principal>>,
-    by_object_id: Mutex<HashMap<(String, String), Principal>>,
-    with_permissions: Mutex<HashMap<(String, String), Principal>>,
+    by_object_id: LookUps,
+    offering: LookUps,
+}
+
+/// The same for one call, within its limits.
+pub struct Apis<'a> {
+    known: &'a ApiPrincipals,
+    limits: Limits,
+}
+
+/// Look-ups by tenant and id. Callers that ask for the same share one request; whoever makes it may give up, and the next one goes on.
+#[derive(Default)]
+struct LookUps(Mutex<HashMap<(String, String), Arc<OnceCell<Principal>>>>);
+
+impl LookUps {
+    async fn get<F: Future<Output = std::result::Result<Option<ServicePrincipal>, GraphError>>>(
+        &self,
+        limits: &Limits,
+        tenant: &str,
+        id: &str,
+        look: impl FnOnce() -> F,
+    ) -> std::result::Result<Option<Principal>, GraphError> {
+        let slot = {
+            // Nothing is left half-written here by a panic elsewhere.
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.entry((tenant.to_lowercase(), id.to_lowercase())).or_default().clone()
+        };
+        let asked = slot.get_or_try_init(|| async {
+            match look().await {
+                Ok(Some(found)) => Ok(Arc::new(found)),
+                Ok(None) => Err(None),
+                Err(why) => Err(Some(why)),
+            }
+        });
+        let found = tokio::select! {
+            biased;
+            () = limits.cancelled.cancelled() => Err(Some(GraphError::Cancelled)),
+            () = tokio::time::sleep_until(limits.deadline) => {
+                Err(Some(GraphError::DeadlineExceeded { tried: format!("GET /servicePrincipals, {id}"), last: None }))
+            }
+            found = asked => found.cloned(),
+        };
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(None) => Ok(None),
+            Err(Some(why)) => Err(why),
+        }
+    }
 }
 
 impl ApiPrincipals {
-    /// The principal of the API with this client id; `None` where the tenant lacks it.
-    pub async fn of_api(&self, graph: &Graph, tenant: &str, app_id: &str) -> Result<Option<Principal>> {
-        // Held over the request on purpose: callers that need the same principal share one look-up.
-        let mut known = self.by_app_id.lock().await;
-        let key = (tenant.to_owned(), app_id.to_owned());
-        if let Some(found) = known.get(&key) {
-            return Ok(Some(found.clone()));
-        }
-        let Some(found) = graph.service_principal_by_app_id(app_id).await? else { return Ok(None) };
-        let found = Arc::new(found);
-        known.insert(key, found.clone());
-        self.by_object_id.lock().await.insert((tenant.to_owned(), found.id.clone()), found.clone());
-        Ok(Some(found))
+    /// For one call.
+    pub fn within(&self, limits: Limits) -> Apis<'_> {
+        Apis { known: self, limits }
     }
+}
 
+impl Apis<'_> {
     /// The principal with this object id; `None` where it is gone.
     pub async fn of_object(&self, graph: &Graph, tenant: &str, object_id: &str) -> Result<Option<Principal>> {
-        let mut known = self.by_object_id.lock().await;
-        let key = (tenant.to_owned(), object_id.to_owned());
-        if let Some(found) = known.get(&key) {
-            return Ok(Some(found.clone()));
-        }
-        let Some(found) = graph.service_principal(object_id).await? else { return Ok(None) };
-        let found = Arc::new(found);
-        known.insert(key, found.clone());
-        Ok(Some(found))
+        let look = || graph.service_principal(object_id);
+        Ok(self.known.by_object_id.get(&self.limits, tenant, object_id, look).await?)
     }
 
-    /// The same with its roles and scopes, for APIs that the catalogue does not know.
-    async fn with_permissions(&self, graph: &Graph, tenant: &str, app_id: &str) -> Result<Option<Principal>> {
-        let mut known = self.with_permissions.lock().await;
-        let key = (tenant.to_owned(), app_id.to_owned());
-        if let Some(found) = known.get(&key) {
-            return Ok(Some(found.clone()));
-        }
-        let Some(found) = graph.api_by_app_id(app_id).await? else { return Ok(None) };
-        let found = Arc::new(found);
-        known.insert(key, found.clone());
-        Ok(Some(found))
+    /// The principal of the API with this client id, with its roles and scopes; `None` where the tenant lacks it.
+    pub async fn offering(&self, graph: &Graph, tenant: &str, app_id: &str) -> Result<Option<Principal>> {
+        let look = || graph.api_by_app_id(app_id);
+        Ok(self.known.offering.get(&self.limits, tenant, app_id, look).await?)
     }
 
-    /// The key of a permission that the tenant names by API and id: by the catalogue, else by the API's own principal, else with
-    /// the bare id.
-    pub async fn key_of(
-        &self,
-        graph: &Graph,
-        tenant: &str,
-        catalog: &Catalog,
-        app_id: &str,
-        kind: Kind,
-        id: &str,
-    ) -> Result<PermissionKey> {
-        let id = id.to_lowercase();
-        if let Some(api) = catalog.api(app_id)
-            && let Some(permission) = api.by_id(kind, &id)
-        {
-            return Ok(api.key_of(permission));
-        }
-        let api = catalog.api(app_id).map_or_else(|| app_id.to_lowercase(), |api| api.key.clone());
-        let name =
-            self.with_permissions(graph, tenant, app_id).await?.and_then(|principal| name_of(&principal, kind, &id));
-        Ok(PermissionKey { api, kind, value: name.unwrap_or(id) })
-    }
-
-    /// The id of the permission that `key` names: by the catalogue where its ids hold, else by the tenant. `None`: the tenant has no
-    /// such permission.
-    pub async fn id_of(
-        &self,
-        graph: &Graph,
-        tenant: &str,
-        catalog: &Catalog,
-        ids_hold: bool,
-        key: &PermissionKey,
-    ) -> Result<Option<String>> {
-        if crate::framework::is_guid(&key.value) {
-            return Ok(Some(key.value.to_lowercase()));
-        }
-        let api = catalog.api(&key.api);
-        if ids_hold
-            && let Some(api) = api
-            && let Ok(permission) = api.find(key.kind, &key.value)
-        {
-            return Ok(Some(permission.id.clone()));
-        }
-        let app_id = api.map_or_else(|| key.api.clone(), |api| api.app_id.clone());
-        let principal = self.with_permissions(graph, tenant, &app_id).await?;
-        Ok(principal.and_then(|principal| id_by_name(&principal, key.kind, &key.value)))
-    }
-
-    /// The principal of `app_id`, made where the tenant lacks it and Graph allows that.
-    pub async fn present(&self, graph: &Graph, tenant: &str, catalog: &Catalog, app_id: &str) -> Result<Principal> {
-        if let Some(found) = self.of_api(graph, tenant, app_id).await? {
+    /// The same, made where the tenant lacks it and Graph allows that. `api` is what the catalogue knows of it.
+    pub async fn present(&self, graph: &Graph, tenant: &str, app_id: &str, api: Option<&Api>) -> Result<Principal> {
+        if let Some(found) = self.offering(graph, tenant, app_id).await? {
             return Ok(found);
         }
-        let api = catalog.api(app_id);
         let name = api.map_or(app_id, |api| api.display_name.as_str());
         match graph.add_service_principal(app_id).await {
             Ok(_) => {}
@@ -139,7 +112,7 @@ impl ApiPrincipals {
             }
         }
         graph.until_found(|| graph.service_principal_by_app_id(app_id)).await?;
-        self.of_api(graph, tenant, app_id).await?.ok_or_else(|| {
+        self.offering(graph, tenant, app_id).await?.ok_or_else(|| {
             Diagnostic::error(format!("The new service principal of {name} cannot be read yet"))
                 .help("The directory is still replicating. Apply again in a minute.")
                 .into()
@@ -147,30 +120,100 @@ impl ApiPrincipals {
     }
 }
 
-fn name_of(principal: &ServicePrincipal, kind: Kind, id: &str) -> Option<String> {
-    match kind {
-        Kind::Application => {
-            principal.app_roles.iter().find(|role| role.id.eq_ignore_ascii_case(id)).and_then(|role| role.value.clone())
-        }
-        Kind::Delegated => principal
-            .oauth2_permission_scopes
-            .iter()
-            .find(|scope| scope.id.eq_ignore_ascii_case(id))
-            .and_then(|scope| scope.value.clone()),
-    }
+/// A permission as the tenant's own principal of its API offers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offered<'a> {
+    /// GUID.
+    pub id: &'a str,
+    /// Name; roles may have none.
+    pub name: Option<&'a str>,
+    /// Whether it can be granted at present.
+    pub is_enabled: bool,
+    /// Whether it is a permission, and not a role for people.
+    pub is_permission: bool,
 }
 
-fn id_by_name(principal: &ServicePrincipal, kind: Kind, name: &str) -> Option<String> {
+/// All that the principal offers of one kind, with what nobody can be granted.
+pub fn offered(principal: &ServicePrincipal, kind: Kind) -> Vec<Offered<'_>> {
     match kind {
         Kind::Application => principal
             .app_roles
             .iter()
-            .find(|role| role.value.as_deref() == Some(name))
-            .map(|role| role.id.to_lowercase()),
+            .map(|role| Offered {
+                id: &role.id,
+                name: role.value.as_deref().filter(|name| !name.is_empty()),
+                is_enabled: role.is_enabled != Some(false),
+                is_permission: role.is_for_applications(),
+            })
+            .collect(),
         Kind::Delegated => principal
             .oauth2_permission_scopes
             .iter()
-            .find(|scope| scope.value.as_deref() == Some(name))
-            .map(|scope| scope.id.to_lowercase()),
+            .map(|scope| Offered {
+                id: &scope.id,
+                name: scope.value.as_deref().filter(|name| !name.is_empty()),
+                is_enabled: scope.is_enabled != Some(false),
+                is_permission: true,
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU8, Ordering};
+    use std::time::Duration;
+    use tokio::time::Instant;
+    use tokio_util::sync::CancellationToken;
+
+    fn principal() -> ServicePrincipal {
+        serde_json::from_str(r#"{"id":"o","appId":"a"}"#).unwrap()
+    }
+
+    fn limits(seconds: u64) -> Limits {
+        Limits { deadline: Instant::now() + Duration::from_secs(seconds), cancelled: CancellationToken::new() }
+    }
+
+    #[tokio::test]
+    async fn one_principal_is_asked_for_once_and_an_absent_one_again() {
+        let (all, asked) = (LookUps::default(), AtomicU8::new(0));
+        let ask = |found: bool, id: &'static str| {
+            let (all, asked) = (&all, &asked);
+            async move {
+                let look = || async {
+                    tokio::task::yield_now().await;
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    Ok(found.then(principal))
+                };
+                all.get(&limits(9), "T", id, look).await.unwrap().is_some()
+            }
+        };
+        assert_eq!(tokio::join!(ask(true, "a"), ask(true, "A")), (true, true));
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        assert!(!ask(false, "b").await && ask(true, "b").await);
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_does_not_answer_holds_up_no_other_and_its_waiters_no_longer_than_they_may() {
+        let all = LookUps::default();
+        let (patient, hasty) = (limits(60), limits(1));
+        let silent = all.get(&patient, "t", "slow", std::future::pending);
+        let waits = all.get(&hasty, "t", "slow", || async { Ok(Some(principal())) });
+        let other = all.get(&hasty, "another tenant", "slow", || async { Ok(Some(principal())) });
+        tokio::pin!(silent);
+        assert!(futures_util::poll!(&mut silent).is_pending());
+        assert!(other.await.unwrap().is_some());
+        assert!(matches!(waits.await, Err(GraphError::DeadlineExceeded { .. })));
+        assert!(matches!(silent.await, Err(GraphError::DeadlineExceeded { .. })));
+        let again = all.get(&hasty, "t", "slow", || async { Ok(Some(principal())) });
+        patient.cancelled.cancel();
+        assert!(again.await.is_err(), "its own time is over");
+        assert!(all.get(&limits(9), "t", "slow", || async { Ok(Some(principal())) }).await.unwrap().is_some());
+        let stopped = limits(9);
+        stopped.cancelled.cancel();
+        let cut = all.get(&stopped, "t", "never", std::future::pending).await;
+        assert!(matches!(cut, Err(GraphError::Cancelled)));
     }
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// Something in a tenant that a resource manages, and that two resources may manage at once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,8 +31,9 @@ impl Target {
 pub struct Run {
     plans: Mutex<HashMap<Target, Vec<Planned>>>,
     stored: Mutex<HashMap<Target, Stored>>,
-    intents: Mutex<Intents>,
+    intents: watch::Sender<Intents>,
     taken: Mutex<HashMap<Target, BTreeSet<String>>>,
+    left: Mutex<HashMap<Target, BTreeSet<String>>>,
 }
 
 /// An object that the state holds, as a refresh of this run saw it.
@@ -39,6 +41,8 @@ struct Stored {
     private: Value,
     /// A create was planned on the strength of it: the object is tainted, and its destroy comes first.
     replaced: bool,
+    /// What that create would have been refused with otherwise.
+    excused: Option<Diagnostic>,
     /// Its destroy was planned by itself: whatever else is planned at the target is another resource.
     leaves: bool,
 }
@@ -48,6 +52,12 @@ struct Stored {
 struct Intents {
     last: u64,
     under_way: HashMap<Target, BTreeSet<u64>>,
+}
+
+impl Intents {
+    fn at(&self, target: &Target) -> bool {
+        self.under_way.get(target).is_some_and(|under_way| !under_way.is_empty())
+    }
 }
 
 /// How a resource was planned.
@@ -76,7 +86,12 @@ impl Run {
     pub fn found_in_state(&self, target: Target, private: &impl Serialize) -> Result<()> {
         let private = serde_json::to_value(private).map_err(|why| Diagnostic::bug(format!("private data: {why}")))?;
         let mut stored = locked(&self.stored);
-        let found = stored.entry(target).or_insert(Stored { private: Value::Null, replaced: false, leaves: false });
+        let found = stored.entry(target).or_insert(Stored {
+            private: Value::Null,
+            replaced: false,
+            excused: None,
+            leaves: false,
+        });
         found.private = private;
         Ok(())
     }
@@ -96,6 +111,21 @@ impl Run {
         serde_json::from_value(found.private.clone()).ok()
     }
 
+    /// For the plan of a create that would be refused with `error` but for the object at `target`, which its own destroy empties first.
+    /// `false`: there is no such object, and the error is due.
+    pub fn excuse(&self, target: &Target, error: &Diagnostic) -> bool {
+        let mut stored = locked(&self.stored);
+        let Some(found) = stored.get_mut(target).filter(|found| !found.leaves) else { return false };
+        found.replaced = true;
+        found.excused = Some(error.clone());
+        true
+    }
+
+    /// What a create at `target` was excused of: due after all where [`Run::plan_destroy`] is `false`.
+    pub fn excused(&self, target: &Target) -> Option<Diagnostic> {
+        locked(&self.stored).get(target).and_then(|found| found.excused.clone())
+    }
+
     /// Notes that a destroy is planned by itself. `false`: a create at the target took the object for its own, tainted one.
     pub fn plan_destroy(&self, target: &Target) -> bool {
         let mut stored = locked(&self.stored);
@@ -106,29 +136,48 @@ impl Run {
 
     /// Registers a create at `target`, until [`Run::intended`] ends it.
     pub fn intend(&self, target: &Target) -> u64 {
-        let mut intents = locked(&self.intents);
-        intents.last += 1;
-        let number = intents.last;
-        intents.under_way.entry(target.clone()).or_default().insert(number);
+        let mut number = 0;
+        self.intents.send_modify(|intents| {
+            intents.last += 1;
+            number = intents.last;
+            intents.under_way.entry(target.clone()).or_default().insert(number);
+        });
         number
     }
 
     /// Ends a create.
     pub fn intended(&self, target: &Target, number: u64) {
-        let mut intents = locked(&self.intents);
-        if let Some(under_way) = intents.under_way.get_mut(target) {
-            under_way.remove(&number);
-        }
+        self.intents.send_modify(|intents| {
+            if let Some(under_way) = intents.under_way.get_mut(target) {
+                under_way.remove(&number);
+            }
+        });
     }
 
     /// Whether a create is under way at `target`.
     pub fn is_intended(&self, target: &Target) -> bool {
-        locked(&self.intents).under_way.get(target).is_some_and(|under_way| !under_way.is_empty())
+        self.intents.borrow().at(target)
+    }
+
+    /// Waits until no create is under way at `target`.
+    pub async fn no_create_at(&self, target: &Target) {
+        // Fails only where the sender is gone, which `self` holds.
+        let _ = self.intents.subscribe().wait_for(|intents| !intents.at(target)).await;
     }
 
     /// Notes what a create found or made at `target`: a delete of what it replaces leaves that alone.
     pub fn take(&self, target: Target, entries: impl IntoIterator<Item = String>) {
         locked(&self.taken).entry(target).or_default().extend(entries);
+    }
+
+    /// Notes what a delete left at `target` for the create that takes its place, which owns it from then on.
+    pub fn leave(&self, target: Target, entries: impl IntoIterator<Item = String>) {
+        locked(&self.left).entry(target).or_default().extend(entries);
+    }
+
+    /// What deletes of this run left at `target`; `None` where there was no delete.
+    pub fn left(&self, target: &Target) -> Option<BTreeSet<String>> {
+        locked(&self.left).get(target).cloned()
     }
 
     /// What creates of this run found or made at `target`; `None` where there was none.
@@ -176,6 +225,18 @@ mod tests {
         between.found_in_state(target(), &1).unwrap();
         assert_eq!(between.replaced::<u8>(&target()), Some(1));
         assert!(!between.plan_destroy(&target()), "the destroy tells");
+    }
+
+    #[test]
+    fn an_excuse_ends_where_the_object_turns_out_to_be_another_resource_s() {
+        let error = Diagnostic::error("undeclared");
+        let renamed = Run::default();
+        assert!(!renamed.excuse(&target(), &error), "the create is planned before the object is seen");
+        renamed.found_in_state(target(), &1).unwrap();
+        assert!(renamed.excuse(&target(), &error), "it may be tainted");
+        assert!(!renamed.plan_destroy(&target()));
+        assert_eq!(renamed.excused(&target()), Some(error.clone()));
+        assert!(!renamed.excuse(&target(), &error), "the destroy has told");
     }
 
     #[test]

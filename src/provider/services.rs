@@ -204,8 +204,9 @@ impl Context<Services> {
     }
 
     /// The tenant's API principals, each looked up once.
-    pub fn apis(&self) -> Result<&super::apis::ApiPrincipals> {
-        Ok(&self.services()?.apis)
+    pub fn apis(&self) -> Result<super::apis::Apis<'_>> {
+        let limits = Limits { deadline: self.deadline, cancelled: self.cancelled.clone() };
+        Ok(self.services()?.apis.within(limits))
     }
 
     /// The tenants' policies, each looked up once.
@@ -223,16 +224,22 @@ impl Context<Services> {
         self.configured_services().is_none_or(Services::catalogue_ids_hold)
     }
 
-    /// Waits until no other call of this process writes to the object , and keeps others out until dropped.
+    /// Waits until no other call of this process writes to the object, and keeps others out until dropped.
     pub async fn lock(&self, object: &str) -> Result<OwnedMutexGuard<()>> {
         let lock = {
             let mut locks = self.services()?.locks.lock().unwrap_or_else(PoisonError::into_inner);
             // Ids compare without regard to case, as Graph's do.
             locks.entry(object.to_lowercase()).or_default().clone()
         };
+        self.unless_stopped(lock.lock_owned()).await
+    }
+
+    /// What another call of this process does to the same object is waited for: within this call's time, and until the CLI asks to stop.
+    pub(super) async fn unless_stopped<T>(&self, wait: impl Future<Output = T>) -> Result<T> {
         tokio::select! {
-            guard = lock.lock_owned() => Ok(guard),
+            biased;
             () = self.cancelled.cancelled() => Err(Diagnostic::error("Interrupted while waiting for another change to the same object").into()),
+            done = wait => Ok(done),
             () = tokio::time::sleep_until(self.deadline) => Err(Diagnostic::error("Ran out of time while waiting for another change to the same object")
                 .help("Raise `timeouts`, or lower the CLI's `-parallelism`.").into()),
         }

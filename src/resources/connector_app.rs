@@ -972,6 +972,30 @@ pub(crate) fn is_marker(tag: &str) -> bool {
     tag.starts_with(MARKER)
 }
 
+/// Confirms a create by a later write of ours: takes the marker off. Nothing is asked where `tags`, as read a moment ago, show none;
+/// `None` where they have not been read. The application's lock is held by the caller. Best done before what makes it certain that the
+/// application is in use; an identity that may not write applications confirms by that use alone.
+pub(crate) async fn confirm_create(
+    graph: &Graph,
+    application: &str,
+    tags: Option<&[String]>,
+) -> std::result::Result<(), crate::graph::GraphError> {
+    if tags.is_some_and(|tags| !tags.iter().any(|tag| is_marker(tag))) {
+        return Ok(());
+    }
+    // Tags are one collection that holds ours too: merged on a fresh read, so that none of anybody's is lost.
+    let Some(fresh) = graph.application(application).await?.map(|app| app.tags) else { return Ok(()) };
+    let kept: Vec<String> = fresh.iter().filter(|tag| !is_marker(tag)).cloned().collect();
+    if kept == fresh {
+        return Ok(());
+    }
+    let patch = ApplicationPatch { tags: Some(kept), ..ApplicationPatch::default() };
+    match graph.update_application(application, &patch).await {
+        Err(error) if error.is_forbidden() || error.is_not_found() => Ok(()),
+        other => other,
+    }
+}
+
 fn text(value: &Computed<String>) -> Option<String> {
     value.known().filter(|text| !text.is_empty()).cloned()
 }

@@ -1,8 +1,8 @@
 //! `m365_connector_certificate`: a certificate with which a connector signs in. Only the public part is ever seen here.
 
-use super::connector_permission_set::no_such_application;
+use super::missing::{deleted_application, no_such_application};
 use super::x509::{self, Certificate};
-use super::{plan_tenant, target};
+use super::{plan_tenant, target, today};
 use crate::framework::{
     Computed, Diagnostic, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement, guid,
     keeps_state,
@@ -231,10 +231,6 @@ async fn everywhere(
 }
 
 /// The server's day, in UTC.
-fn today(graph: &Graph) -> Date {
-    graph.now().to_zoned(TimeZone::UTC).date()
-}
-
 fn has_id(key: &KeyCredential, id: &str) -> bool {
     key.key_id.as_ref().is_some_and(|found| found.eq_ignore_ascii_case(id))
 }
@@ -341,7 +337,7 @@ impl ConnectorCertificate {
         if let (Some(app), Some(graph)) = (self.application_id.known(), cx.graph_for_plan(tenant)?)
             && graph.key_credentials(&Holder::Application(app.clone())).await?.is_none()
         {
-            return Err(no_such_application(&graph, app).await?);
+            deleted_application(&graph, app, cx).await?;
         }
         refuse_expired(certificate, graph.now())?;
         warn_of_end(certificate.not_after, graph.now().to_zoned(TimeZone::UTC).date(), cx);

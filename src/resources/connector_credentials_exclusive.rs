@@ -1,7 +1,7 @@
 //! `m365_connector_credentials_exclusive`: a guard over everything that can sign in as an application. Whoever wants to use a connector
 //! for something else plants a credential of their own, on the application or on its service principal, where no portal page shows it.
 
-use super::connector_permission_set::no_such_application;
+use super::missing::{deleted_application, no_such_application};
 use super::{DOUBT, doubted_until, plan_tenant, target};
 use crate::framework::{
     Computed, Diagnostic, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement, guid,
@@ -397,7 +397,7 @@ impl ConnectorCredentialsExclusive {
         let Some(app) = self.application_id.known() else { return Ok(()) };
         let Some(graph) = cx.graph_for_plan(tenant_id.as_deref())? else { return Ok(()) };
         let Some(present) = Present::read(&graph, app).await? else {
-            return Err(no_such_application(&graph, app).await?);
+            return deleted_application(&graph, app, cx).await.map(|_| ());
         };
         // A credential that is unknown yet may be one that exists, such as a certificate that is taken over: apply knows.
         if self.key_ids.known().is_none() || self.federated_credential_names.known().is_none() {

@@ -1,7 +1,7 @@
 //! `m365_connector_federated_credential`: trust in tokens of another issuer, with which a connector signs in without a secret.
 
-use super::connector_permission_set::no_such_application;
 use super::federated_trust::{check_audiences, check_issuer, check_subject};
+use super::missing::{deleted_application, no_such_application};
 use super::{plan_tenant, target};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement,
@@ -322,9 +322,12 @@ impl ConnectorFederatedCredential {
         let tenant_id = self.tenant_id.known().cloned();
         let (Some(app), Some(name)) = (self.application_id.known(), self.name.known()) else { return Ok(()) };
         let Some(graph) = cx.graph_for_plan(tenant_id.as_deref())? else { return Ok(()) };
-        let mut present = graph.federated_credentials(app).await?;
+        let mut present = match graph.federated_credentials(app).await {
+            Err(error) if error.is_not_found() => Vec::new(),
+            other => other?,
+        };
         if present.is_empty() && graph.application(app).await?.is_none() {
-            return Err(no_such_application(&graph, app).await?);
+            return deleted_application(&graph, app, cx).await.map(|_| ());
         }
         // What this run manages already may be on its way out, be it this one to be replaced or another one renamed.
         let tenant = tenant_id.unwrap_or_default();

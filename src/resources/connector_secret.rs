@@ -3,7 +3,7 @@
 //! Two slots: a rotation adds the new secret first and keeps the previous one until the next rotation. Whether to rotate is decided
 //! while planning, from configuration, state and what the last refresh observed.
 
-use super::connector_permission_set::no_such_application;
+use super::missing::no_such_application;
 use super::{DOUBT, plan_tenant, target};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Secret, Severity, Stored, Timeouts, Value, configurable,

@@ -8,8 +8,11 @@ pub mod connector_federated_credential;
 pub mod connector_permission_set;
 pub mod connector_secret;
 mod federated_trust;
+mod missing;
+mod ownership;
 pub mod permissions;
 mod redirect_uris;
+mod stale;
 mod x509;
 
 pub use admin_consent::AdminConsent;
@@ -21,7 +24,10 @@ pub use connector_permission_set::ConnectorPermissionSet;
 pub use connector_secret::ConnectorSecret;
 
 use crate::framework::{Computed, Diagnostic, Resource, Result};
+use crate::graph::Graph;
 use crate::provider::{Cx, Target};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 /// How long after a write a read that shows what was there before it is not believed: replicas of the directory may differ.
 pub(crate) const DOUBT: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
@@ -29,6 +35,11 @@ pub(crate) const DOUBT: jiff::SignedDuration = jiff::SignedDuration::from_secs(3
 /// Until when a read is doubted, given the time of the last write.
 pub(crate) fn doubted_until(wrote_at: Option<jiff::Timestamp>) -> jiff::Timestamp {
     wrote_at.map_or(jiff::Timestamp::MIN, |wrote| wrote + DOUBT)
+}
+
+/// The tenant's present day, by the server's clock.
+pub(crate) fn today(graph: &Graph) -> Date {
+    graph.now().to_zoned(TimeZone::UTC).date()
 }
 
 /// What a resource of type `R` manages, for the run's memory.

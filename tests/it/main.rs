@@ -29,6 +29,7 @@ mod mirror;
 mod pem;
 mod plan_file;
 mod read_your_writes;
+mod renames;
 mod sandbox_certificates;
 mod sandbox_credentials;
 mod sandbox_directory;

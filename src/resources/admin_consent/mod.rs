@@ -1,0 +1,521 @@
+//! `m365_admin_consent`: what the tenant has granted to a service principal.
+
+mod change;
+mod granted;
+
+use super::missing::{deleted_principal, no_such_principal};
+use super::ownership::{self, Ownership, Words, listed, refuse_in_plan, spare_taken};
+use super::permissions::{Declared, Names, PermissionId, look_up, named, report, warn_of_respelled};
+use super::stale::warn_of_stale;
+use super::{plan_tenant, target, today};
+use crate::catalog::{Kind, PermissionKey};
+use crate::framework::{
+    Computed, Diagnostic, Diagnostics, Path, Resource, Result, Step, Stored, Timeouts, Value, configurable,
+    forces_replacement, guid, keeps_state,
+};
+use crate::graph::Writes;
+use crate::provider::{Cx, Planned, Services, Tenant};
+use change::Change;
+use granted::{Granted, Seen, overlaid};
+use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An administrator's consent: the permissions that the tenant has granted to a connector's service principal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AdminConsent {
+    /// Tenant (GUID) that grants. The provider's own where not given; kept once made.
+    #[schemars(transform = configurable, transform = forces_replacement, transform = keeps_state, transform = guid)]
+    pub tenant_id: Computed<String>,
+    /// Object id of the service principal that is granted to: `service_principal_id` of an `m365_connector_app`.
+    #[schemars(transform = forces_replacement, transform = guid)]
+    pub service_principal_id: Value<String>,
+    /// Permission keys to grant, normally `permissions` of an `m365_connector_permission_set`. After a refresh: what is granted in
+    /// fact, so that a plan shows `+` for what is missing and `-` for what will be revoked.
+    pub permissions: Value<BTreeSet<String>>,
+    /// Whether these are all that may be granted (default `true`); else other grants are left alone.
+    #[serde(default = "yes")]
+    pub exclusive: bool,
+    /// Grants beyond `permissions` that are tolerated for a while, by permission key.
+    pub exceptions: Option<BTreeMap<String, Exception>>,
+    /// How long operations may take.
+    pub timeouts: Option<Timeouts>,
+    /// What is true of each permission: `granted`, `missing`, `excess`, `excepted`, or `foreign` for one that is not ours in shared
+    /// mode.
+    pub status: Computed<BTreeMap<String, String>>,
+    /// Page on which an administrator can consent to what the application asks for.
+    #[schemars(transform = keeps_state)]
+    pub consent_url: Computed<String>,
+}
+
+/// Why and how long a grant that nobody declared is tolerated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Exception {
+    /// Last day on which it is tolerated, such as `2027-01-31`, in UTC and by the server's clock at the last refresh.
+    pub until: String,
+    /// Why, for those who read the plan.
+    #[schemars(length(min = 1))]
+    pub reason: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Identity of a consent: the service principal that it is for.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct AdminConsentKey {
+    /// Tenant (GUID).
+    pub tenant_id: Option<String>,
+    /// Object id of the service principal.
+    pub service_principal_id: String,
+}
+
+/// What only we remember of a consent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AdminConsentPrivate {
+    /// What was last declared, and which of it this resource granted.
+    #[serde(flatten)]
+    owned: Ownership<PermissionId>,
+    /// The server's day (UTC) when the tenant was last looked at: what has expired by then is decided by it.
+    #[serde(default)]
+    seen_on: Option<Date>,
+    /// What we wrote a moment ago.
+    #[serde(default)]
+    writes: Writes,
+}
+
+type State = Stored<AdminConsent, AdminConsentPrivate>;
+
+const WORDS: Words = Words {
+    holder: "The service principal",
+    has: "holds",
+    had: "held",
+    entries: "grants",
+    resource: "consent",
+    remove: "revoke",
+    removed: "revoked",
+    at: "exclusive",
+};
+
+/// Longest `scope` of a grant. Source: Graph's reference of `oAuth2PermissionGrant`.
+const LONGEST_SCOPE: usize = 3850;
+
+const GRANTED: &str = "granted";
+const MISSING: &str = "missing";
+const EXCESS: &str = "excess";
+const EXCEPTED: &str = "excepted";
+const FOREIGN: &str = "foreign";
+
+impl Resource for AdminConsent {
+    const NAME: &'static str = "m365_admin_consent";
+    type Services = Services;
+    type Key = AdminConsentKey;
+    type Private = AdminConsentPrivate;
+
+    fn validate(&self, _cx: &Cx) -> Result<()> {
+        let mut found = Diagnostics::default();
+        for (text, exception) in self.exceptions.iter().flatten().filter(|(_, exception)| exception.day().is_none()) {
+            let at = Path::attribute("exceptions").then(Step::Key(text.clone()));
+            found.push(
+                Diagnostic::error(format!("\"{}\" is no day", exception.until))
+                    .at(at)
+                    .help("`until` is the last day of the exception, such as `2027-01-31`."),
+            );
+        }
+        if !self.exclusive && self.exceptions.as_ref().is_some_and(|exceptions| !exceptions.is_empty()) {
+            found.push(
+                Diagnostic::error("`exceptions` need an exclusive consent")
+                    .at("exceptions")
+                    .help("With `exclusive = false` every other grant is left alone anyway. Remove `exceptions`, or set `exclusive = true`."),
+            );
+        }
+        found.into_result()
+    }
+
+    async fn plan(state: &mut State, prior: Option<&State>, cx: &Cx) -> Result<()> {
+        let before = prior.map(|prior| &prior.value);
+        plan_tenant(&mut state.value.tenant_id, before.map(|before| &before.tenant_id), cx)?;
+        state.plan_among_others(cx)?;
+        let Some(texts) = state.value.permissions.known().cloned() else {
+            state.value.status = Computed::Unknown;
+            return Ok(());
+        };
+        let mut found = Diagnostics::default();
+        let mut all = found.take(named(&texts, &"permissions".into())).unwrap_or_default();
+        for text in state.value.exceptions.iter().flatten().map(|(text, _)| text) {
+            let at = Path::attribute("exceptions").then(Step::Key(text.clone()));
+            all.extend(found.take(named([text], &at)).unwrap_or_default());
+        }
+        let names = names_of(&mut state.private, cx);
+        let declared = names.declared(&texts);
+        found.take(scopes_fit(&declared, &names, cx));
+        state.warn_of_exceptions(&declared, &names, cx);
+        let held = match prior {
+            Some(prior) => {
+                let former = names.declared(prior.value.permissions.known().into_iter().flatten());
+                warn_of_respelled(&former, &declared, cx);
+                let planned = state.planned_status(prior, &declared, &names);
+                warn_of_kept(prior, &planned, cx);
+                state.value.status = planned.into();
+                let shown = names.ids(prior.value.status.known().into_iter().flatten().map(|(text, _)| text));
+                shown.into_iter().chain(former.into_keys()).collect()
+            }
+            None => {
+                state.value.status =
+                    texts.iter().map(|text| (text.clone(), GRANTED.to_owned())).collect::<BTreeMap<_, _>>().into();
+                found.take(state.look_before_create(&declared, cx).await).unwrap_or_default()
+            }
+        };
+        let tenant_id = state.value.tenant_id.known().map(String::as_str);
+        if let Some(findings) = found.take(look_up(&all, tenant_id, cx).await) {
+            found.take(report(findings, &held, &names, cx));
+        }
+        found.into_result()
+    }
+
+    async fn plan_destroy(prior: &State, cx: &Cx) -> Result<()> {
+        let (tenant, client) = (prior.value.tenant_id.get()?, prior.value.service_principal_id.get()?);
+        ownership::plan_destroy(&target::<Self>(tenant, client), cx)
+    }
+
+    async fn create(state: &mut State, cx: &Cx) -> Result<()> {
+        let client = state.value.service_principal_id.get()?.clone();
+        let mut claim = cx.claim_create::<Self>(&state.value.tenant_id, &client).await?;
+        let tenant = claim.tenant.clone();
+        state.value.tenant_id = tenant.id.clone().into();
+        // What was left here by the delete of what this one replaces is this one's from now on.
+        for left in claim.left()?.into_iter().flatten().filter_map(|text| text.parse().ok()) {
+            state.private.owned.add(left);
+            state.exists = true;
+        }
+        let Some(principal) = tenant.graph.service_principal(&client).await? else {
+            return Err(no_such_principal(&tenant.graph, &client).await?);
+        };
+        state.value.consent_url = cx.consent_url(&tenant.id, &principal.app_id)?.into();
+        let mut names = names_of(&mut state.private, cx);
+        let declared = state.declared(&mut names, &tenant, cx).await?;
+        state.private.owned.begin(declared.clone());
+        let change = Change { declared: &declared, revoke: &BTreeSet::new(), is_create: true };
+        change::make(state, &mut claim, &mut names, &change, cx).await?;
+        state.complete_status()?;
+        claim.took(declared.keys().map(ToString::to_string))
+    }
+
+    async fn read(key: AdminConsentKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
+        let tenant = cx.tenant(key.tenant_id.as_deref()).await?;
+        let (graph, client) = (&tenant.graph, &key.service_principal_id);
+        let is_import = prior.is_none();
+        let mut private = prior.as_ref().map(|prior| prior.private.clone()).unwrap_or_default();
+        let mut names = names_of(&mut private, cx);
+        let look = async || Seen::read(&tenant, client, &names, cx).await;
+        let settled = graph.settled_read(&private.writes, look, |seen| seen.view(&private.writes)).await?;
+        let shown = match settled.seen {
+            Seen::Granted(granted) => granted.permissions(),
+            Seen::Deleted if !is_import => BTreeSet::new(),
+            Seen::Nothing if !is_import && !settled.stale.is_empty() => BTreeSet::new(),
+            Seen::Deleted | Seen::Nothing => return Ok(None),
+        };
+        let granted = overlaid(shown, &settled.stale, &private.writes);
+        names.ask_what_is_called(&granted, private.owned.declared(), &tenant, cx).await?;
+        let mut state = match prior {
+            Some(prior) => Stored { private, ..prior },
+            None => {
+                let Some(principal) = graph.service_principal(client).await? else { return Ok(None) };
+                let mut state = AdminConsent::imported(&tenant.id, client);
+                state.value.consent_url = cx.consent_url(&tenant.id, &principal.app_id)?.into();
+                let keys: Vec<String> = granted.iter().map(|one| names.key(one).to_string()).collect();
+                state.private.owned = Ownership::imported(names.declared(&keys));
+                state
+            }
+        };
+        if !settled.stale.is_empty() {
+            warn_of_stale(&names.listed(&granted, state.private.owned.declared()), cx);
+        }
+        state.private.seen_on = Some(today(graph));
+        state.observe(&granted, &names);
+        cx.run()?.found_in_state(target::<Self>(&tenant.id, client), &state.private)?;
+        Ok(Some(state))
+    }
+
+    async fn update(state: &mut State, prior: State, cx: &Cx) -> Result<()> {
+        let mut claim =
+            cx.claim_update::<Self>(&state.value.tenant_id, state.value.service_principal_id.get()?).await?;
+        let tenant = claim.tenant.clone();
+        let mut names = names_of(&mut state.private, cx);
+        let declared = state.declared(&mut names, &tenant, cx).await?;
+        // Only what the plan showed is revoked: a grant that appeared since then shows in the next plan.
+        let texts = |value: &AdminConsent| {
+            let status = value.status.known().into_iter().flatten().map(|(text, _)| text.clone());
+            status.chain(value.permissions.known().into_iter().flatten().cloned()).collect::<BTreeSet<String>>()
+        };
+        let shown = state.meant(&texts(&prior.value), &mut names, &tenant, cx).await?;
+        let mut revoke = state.private.owned.may_remove(state.value.exclusive, shown.into_keys());
+        let excepted = state.value.status.known().into_iter().flatten().filter(|(_, status)| *status == EXCEPTED);
+        for excepted in names.ids(excepted.map(|(text, _)| text)) {
+            revoke.remove(&excepted);
+        }
+        let change = Change { declared: &declared, revoke: &revoke, is_create: false };
+        change::make(state, &mut claim, &mut names, &change, cx).await?;
+        state.complete_status()
+    }
+
+    async fn delete(prior: State, cx: &Cx) -> Result<()> {
+        let mut state = prior;
+        let client = state.value.service_principal_id.get()?.clone();
+        let mut claim = cx.claim_delete::<Self>(&state.value.tenant_id, &client).await?;
+        let tenant = claim.tenant.clone();
+        let mut names = names_of(&mut state.private, cx);
+        let shown = state.meant(&state.value.permissions.get()?.clone(), &mut names, &tenant, cx).await?;
+        let owned = state.private.owned.clone();
+        let mut revoke = owned.gives_back(&client, state.value.exclusive, !cx.is_tainted(), shown.into_keys());
+        let spelled = |one: &PermissionId| names.listed([one], owned.declared()).join(", ");
+        spare_taken(&mut revoke, &claim, spelled, &WORDS, cx)?;
+        claim.leave(owned.leaves(&client).iter().map(ToString::to_string))?;
+        let change = Change { declared: &Declared::new(), revoke: &revoke, is_create: false };
+        change::make(&mut state, &mut claim, &mut names, &change, cx).await
+    }
+}
+
+/// What is known of names, and the private data by that: a later version of the catalogue may know an id that an earlier one did not.
+fn names_of<'a>(private: &mut AdminConsentPrivate, cx: &'a Cx) -> Names<'a> {
+    let names = Names::new(cx).remembering(private.owned.declared());
+    private.owned = std::mem::take(&mut private.owned).by(|one| names.again(one));
+    names
+}
+
+/// Graph's limit on the text of one grant, which holds all scopes of an API.
+fn scopes_fit(declared: &Declared<PermissionId>, names: &Names<'_>, cx: &Cx) -> Result<()> {
+    let mut lengths: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for permission in declared.keys().filter(|one| one.kind() == Kind::Delegated) {
+        let of_api = lengths.entry(permission.app_id()).or_default();
+        // Names are separated by blanks.
+        let length = names.name(permission).map_or(0, |name| name.len() + 1);
+        *of_api = (of_api.0 + 1, of_api.1 + length);
+    }
+    let mut found = Diagnostics::default();
+    for (app_id, (count, length)) in lengths.into_iter().filter(|(_, (_, length))| *length > LONGEST_SCOPE + 1) {
+        let api = cx.catalog().api(app_id).map_or(app_id, |api| api.key.as_str());
+        found.push(Diagnostic::error(format!("Too many delegated permissions of {api}")).at("permissions").help(format!(
+            "Graph keeps all that are granted of one API in one text of at most {LONGEST_SCOPE} characters; the names of these {count} come to {}. Leave out what a wider one includes.",
+            length - 1
+        )));
+    }
+    found.into_result()
+}
+
+impl Exception {
+    fn day(&self) -> Option<Date> {
+        self.until.parse().ok().filter(|_| self.until.len() == 10)
+    }
+}
+
+impl AdminConsent {
+    /// Nothing but defaults: what an import starts from.
+    fn imported(tenant: &str, client: &str) -> State {
+        let value = Self {
+            tenant_id: tenant.to_owned().into(),
+            service_principal_id: client.to_owned().into(),
+            permissions: BTreeSet::new().into(),
+            exclusive: true,
+            exceptions: None,
+            timeouts: None,
+            status: Computed::Null,
+            consent_url: Computed::Null,
+        };
+        Stored { value, private: AdminConsentPrivate::default(), exists: true }
+    }
+
+    /// Last day of each exception.
+    fn exceptions(&self, names: &Names<'_>) -> BTreeMap<PermissionId, Date> {
+        let parsed = |(text, exception): (&String, &Exception)| {
+            Some((names.id(&text.parse::<PermissionKey>().ok()?), exception.day()?))
+        };
+        self.exceptions.iter().flatten().filter_map(parsed).collect()
+    }
+
+    /// What is granted and neither declared nor tolerated on `day`, for people.
+    fn undeclared(
+        &self,
+        granted: &BTreeSet<PermissionId>,
+        declared: &Declared<PermissionId>,
+        day: Date,
+        names: &Names<'_>,
+    ) -> Vec<String> {
+        let exceptions = self.exceptions(names);
+        let excepted = |one: &PermissionId| exceptions.get(one).is_some_and(|until| day <= *until);
+        let undeclared = granted.iter().filter(|one| !declared.contains_key(*one) && !excepted(one));
+        names.listed(undeclared, declared)
+    }
+}
+
+impl State {
+    /// An exclusive consent beside another one on the same service principal would undo its work.
+    fn plan_among_others(&self, cx: &Cx) -> Result<()> {
+        let Some(client) = self.value.service_principal_id.known() else { return Ok(()) };
+        let target = target::<AdminConsent>(self.value.tenant_id.known().map_or("", String::as_str), client);
+        if cx.run()?.plan(target, Planned { exclusive: self.value.exclusive, second: cx.is_second_plan() }) {
+            return Ok(());
+        }
+        Err(Diagnostic::error("Two consents grant to one service principal, and one of them is exclusive")
+            .at("service_principal_id")
+            .help(format!("An exclusive consent is all that the service principal {client} may hold: it would revoke what the other one grants."))
+            .help("Put all permissions into one consent, or set `exclusive = false` on all of them.")
+            .into())
+    }
+
+    /// What `permissions` means in the tenant.
+    async fn declared(&self, names: &mut Names<'_>, tenant: &Tenant, cx: &Cx) -> Result<Declared<PermissionId>> {
+        self.meant(&self.value.permissions.get()?.clone(), names, tenant, cx).await
+    }
+
+    /// What keys mean in the tenant, which is asked about those that nobody else knows.
+    async fn meant(
+        &self,
+        texts: &BTreeSet<String>,
+        names: &mut Names<'_>,
+        tenant: &Tenant,
+        cx: &Cx,
+    ) -> Result<Declared<PermissionId>> {
+        let keys: Vec<PermissionKey> = texts.iter().filter_map(|text| text.parse().ok()).collect();
+        names.ask_about(&keys, tenant, cx).await?;
+        Ok(names.declared(texts))
+    }
+
+    /// Where the plan could not say yet what would be true.
+    fn complete_status(&mut self) -> Result<()> {
+        if self.value.status.is_unknown() {
+            let texts = self.value.permissions.get()?;
+            self.value.status =
+                texts.iter().map(|text| (text.clone(), GRANTED.to_owned())).collect::<BTreeMap<_, _>>().into();
+        }
+        Ok(())
+    }
+
+    /// An exception that does nothing, or no more, misleads whoever reads the configuration.
+    fn warn_of_exceptions(&self, declared: &Declared<PermissionId>, names: &Names<'_>, cx: &Cx) {
+        for (permission, until) in self.value.exceptions(names) {
+            let (at, key) = (Path::attribute("exceptions"), names.key(&permission));
+            if declared.contains_key(&permission) {
+                cx.warn(Diagnostic::warning(format!("The exception for {key} has no effect")).at(at).help(
+                    "The permission is declared: it is granted, and not only tolerated. Remove it from `exceptions` or from `permissions`.",
+                ));
+            } else if self.private.seen_on.is_some_and(|seen_on| seen_on > until) {
+                cx.warn(Diagnostic::warning(format!("The exception for {key} has ended")).at(at).help(format!(
+                    "Its last day was {until}. The grant is revoked like any other that nobody declared; remove the exception, or give it a later day."
+                )));
+            }
+        }
+    }
+
+    /// What is excepted on the day on which the tenant was last looked at.
+    fn excepted(&self, names: &Names<'_>) -> BTreeSet<PermissionId> {
+        let seen_on = self.private.seen_on;
+        let holds = |until: &Date| seen_on.is_none_or(|seen_on| seen_on <= *until);
+        self.value.exceptions(names).into_iter().filter(|(_, until)| holds(until)).map(|(one, _)| one).collect()
+    }
+
+    /// What will be true after apply, from configuration and prior alone: everything declared is granted, what is excepted stays, and
+    /// in shared mode everything that this resource did not grant.
+    fn planned_status(
+        &self,
+        prior: &State,
+        declared: &Declared<PermissionId>,
+        names: &Names<'_>,
+    ) -> BTreeMap<String, String> {
+        let mut planned: BTreeMap<_, _> =
+            declared.values().flatten().map(|text| (text.clone(), GRANTED.to_owned())).collect();
+        let excepted = self.excepted(names);
+        let seen = prior.value.status.known().into_iter().flatten().filter(|(_, status)| *status != MISSING);
+        for (permission, texts) in names.declared(seen.map(|(text, _)| text)) {
+            let is = match self.value.exclusive {
+                _ if declared.contains_key(&permission) => continue,
+                true if excepted.contains(&permission) => EXCEPTED,
+                false if !self.private.owned.added().contains(&permission) => FOREIGN,
+                _ => continue,
+            };
+            planned.extend(texts.into_iter().map(|text| (text, is.to_owned())));
+        }
+        planned
+    }
+
+    /// What is granted already decides whether a create can succeed: better said before anything is written. Gives it.
+    async fn look_before_create(
+        &mut self,
+        declared: &Declared<PermissionId>,
+        cx: &Cx,
+    ) -> Result<BTreeSet<PermissionId>> {
+        let tenant_id = self.value.tenant_id.known().cloned();
+        let Some(client) = self.value.service_principal_id.known().cloned() else { return Ok(BTreeSet::new()) };
+        let target = target::<AdminConsent>(tenant_id.as_deref().unwrap_or_default(), &client);
+        if !cx.is_second_plan()
+            && let Some(private) = cx.run()?.replaced::<AdminConsentPrivate>(&target)
+        {
+            // A tainted consent: its delete has to know what a refresh knew.
+            self.private = private;
+        }
+        // And what takes its place, so that nothing is revoked only to be granted again.
+        self.private.owned.replaced_by(&client, declared.keys().cloned());
+        let Some(graph) = cx.graph_for_plan(tenant_id.as_deref())? else { return Ok(BTreeSet::new()) };
+        let tenant = cx.tenant(tenant_id.as_deref()).await?;
+        let mut names = Names::new(cx).remembering(self.private.owned.declared());
+        let Some(granted) = Granted::read(&tenant, &client, &mut names, cx).await? else {
+            // Nothing is granted to it meanwhile.
+            return deleted_principal(&graph, &client, cx).await.map(|_| BTreeSet::new());
+        };
+        let granted = granted.permissions();
+        if self.value.exclusive {
+            // A name of the configuration may mean what shows by its id, and the other way round.
+            let open = granted.iter().filter(|one| !declared.contains_key(*one));
+            let apis = open.chain(declared.keys()).filter(|one| one.id().is_none() || names.name(one).is_none());
+            names.ask(&tenant, apis.map(|one| one.app_id().to_owned()).collect(), cx).await?;
+            let declared = self.declared_by(&names);
+            let undeclared = self.value.undeclared(&granted, &declared, today(&graph), &names);
+            refuse_in_plan(&undeclared, &WORDS, &target, cx)?;
+        }
+        Ok(granted)
+    }
+
+    fn declared_by(&self, names: &Names<'_>) -> Declared<PermissionId> {
+        names.declared(self.value.permissions.known().into_iter().flatten())
+    }
+
+    /// Replaces `permissions` by what is granted in fact, spelled as declared, and says what is true of each.
+    fn observe(&mut self, granted: &BTreeSet<PermissionId>, names: &Names<'_>) {
+        let declared = self.private.owned.declared();
+        let excepted = self.excepted(names);
+        let spelled = names.declared(self.value.exceptions.iter().flatten().map(|(text, _)| text));
+        let (mut permissions, mut status) = (BTreeSet::new(), BTreeMap::new());
+        for permission in granted {
+            let (texts, is) = match declared.get(permission) {
+                Some(_) => (names.spelled(permission, declared), GRANTED),
+                None if !self.value.exclusive => (names.spelled(permission, declared), FOREIGN),
+                None if excepted.contains(permission) => (names.spelled(permission, &spelled), EXCEPTED),
+                None => (names.spelled(permission, declared), EXCESS),
+            };
+            if is == GRANTED || is == EXCESS {
+                permissions.extend(texts.iter().cloned());
+            }
+            status.extend(texts.into_iter().map(|text| (text, is.to_owned())));
+        }
+        for (_, texts) in declared.iter().filter(|(one, _)| !granted.contains(*one)) {
+            status.extend(texts.iter().map(|text| (text.clone(), MISSING.to_owned())));
+        }
+        self.value.permissions = permissions.into();
+        self.value.status = status.into();
+    }
+}
+
+/// What `permissions` shows as removed and the apply keeps: where the plan itself makes the consent shared, or excepts a grant.
+fn warn_of_kept(prior: &State, planned: &BTreeMap<String, String>, cx: &Cx) {
+    let shown = prior.value.permissions.known().into_iter().flatten();
+    let kept: Vec<_> =
+        shown.filter(|key| planned.get(*key).is_some_and(|status| status == EXCEPTED || status == FOREIGN)).collect();
+    if !kept.is_empty() {
+        cx.warn(Diagnostic::warning("The plan shows grants as removed that are kept").at("permissions").help(format!(
+            "With the changed configuration these are tolerated; the planned `status` says so:\n{}",
+            listed(kept)
+        )));
+    }
+}
