@@ -1,7 +1,7 @@
 //! Chooses what to be: a plugin when a CLI started it, a small tool when a person did.
 
 use std::process::ExitCode;
-use terraform_provider_m365::{cli, protocol, provider};
+use terraform_provider_m365::{cli, protocol, registry};
 
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         }
     };
     let result = if protocol::started_as_plugin() {
-        runtime.block_on(protocol::serve(provider::plugin()))
+        runtime.block_on(protocol::serve(registry::server()))
     } else {
         runtime.block_on(cli::run())
     };

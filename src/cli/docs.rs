@@ -2,9 +2,9 @@
 //! guides. Source of the layout: Terraform Registry, "Provider Documentation".
 
 use super::print;
-use crate::framework::{Attribute, Check, Dynamic, Function, Schema, Shape, Type, import_form};
+use crate::framework::{Attribute, Check, Dynamic, Schema, ServedFunction, Shape, Type, import_form};
 use crate::graph::needed::{DUTIES, OPERATIONS};
-use crate::provider;
+use crate::registry;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -60,8 +60,7 @@ pub fn stale(repository: &Path) -> Result<BTreeMap<PathBuf, String>> {
 const FOLDERS: &[&str] = &["resources", "data-sources", "ephemeral-resources", "functions"];
 
 fn reference(repository: &Path) -> Result<BTreeMap<PathBuf, String>> {
-    let plugin = provider::plugin();
-    let schemas = plugin.schemas();
+    let server = registry::server();
     let examples = repository.join("examples");
     let mut pages = BTreeMap::new();
     let mut page = |folder: &str, name: &str, text: String| {
@@ -69,28 +68,31 @@ fn reference(repository: &Path) -> Result<BTreeMap<PathBuf, String>> {
         pages.insert(Path::new("docs").join(folder).join(file), text);
     };
     let example = read(&examples.join("provider/provider.tf"))?;
-    let introduction = head("m365 Provider", &schemas.provider.description) + "# m365 Provider\n\n";
-    page("", "index", introduction + &body(&schemas.provider, &example, "Schema")?);
-    for (name, (schema, identity)) in &schemas.resources {
+    let introduction = head("m365 Provider", &server.schema().description) + "# m365 Provider\n\n";
+    page("", "index", introduction + &body(server.schema(), &example, "Schema")?);
+    for (name, one) in server.resources() {
+        let (schema, identity) = (one.schema(), one.identity());
         let folder = examples.join("resources").join(name);
         let example = read(&folder.join("resource.tf"))?;
         let text = title(name, "Resource", &schema.description) + &body(schema, &example, "Schema")?;
         let command = std::fs::read_to_string(folder.join("import.sh")).ok();
         page("resources", name, text + &import(name, identity, &example, command.as_deref())?);
     }
-    let read_only = [
-        (&schemas.data_sources, "data-sources", "data-source.tf", "Data Source"),
-        (&schemas.ephemeral_resources, "ephemeral-resources", "ephemeral-resource.tf", "Ephemeral Resource"),
-    ];
-    for (served, folder, file, kind) in read_only {
-        for (name, schema) in served {
-            let example = read(&examples.join(folder).join(name).join(file))?;
-            page(folder, name, title(name, kind, &schema.description) + &body(schema, &example, "Schema")?);
-        }
+    let mut schema_page = |folder: &str, file: &str, kind: &str, name: &str, schema: &Schema| -> Result<()> {
+        let example = read(&examples.join(folder).join(name).join(file))?;
+        page(folder, name, title(name, kind, &schema.description) + &body(schema, &example, "Schema")?);
+        Ok(())
+    };
+    for (name, one) in server.data_sources() {
+        schema_page("data-sources", "data-source.tf", "Data Source", name, one.schema())?;
     }
-    for (name, function) in &schemas.functions {
+    for (name, one) in server.ephemeral_resources() {
+        schema_page("ephemeral-resources", "ephemeral-resource.tf", "Ephemeral Resource", name, one.schema())?;
+    }
+    for (name, function) in server.functions() {
         let example = read(&examples.join("functions").join(name).join("function.tf"))?;
-        page("functions", name, title(name, "function", &function.summary) + &signature(name, function, &example)?);
+        let text = title(name, "function", function.description()) + &signature(name, &**function, &example)?;
+        page("functions", name, text);
     }
     Ok(pages)
 }
@@ -160,11 +162,7 @@ fn line(name: &str, attribute: &Attribute, path: &str) -> String {
         Shape::ObjectList(_) => ("Attributes List".to_owned(), true),
         Shape::ObjectMap(_) => ("Attributes Map".to_owned(), true),
     };
-    let flags = [
-        (attribute.sensitive, "Sensitive"),
-        (attribute.write_only, "Write-only"),
-        (attribute.deprecated, "Deprecated"),
-    ];
+    let flags = [(attribute.sensitive, "Sensitive"), (attribute.deprecated, "Deprecated")];
     let flags = flags.iter().filter(|(on, _)| *on).map(|(_, name)| format!(", {name}"));
     let mut parts = vec![attribute.description.replace("\n\n", " ")];
     let says = |text: &str| attribute.description.contains(text);
@@ -258,14 +256,14 @@ fn address(name: &str, example: &str) -> Option<String> {
     Some(format!("{name}.{label}"))
 }
 
-fn signature(name: &str, function: &Function, example: &str) -> Result<String> {
+fn signature(name: &str, function: &dyn ServedFunction, example: &str) -> Result<String> {
     let mut out = String::new();
-    let all = || function.parameters.iter().chain(&function.variadic);
+    let all = || function.parameters().iter().chain(function.variadic());
     let arguments: Vec<_> =
         all().map(|one| format!("{} {}", one.name, type_name(&one.value_type).to_lowercase())).collect();
-    let more = if function.variadic.is_some() { "..." } else { "" };
-    write!(out, "{}\n\n## Example Usage\n\n{}\n## Signature\n\n", function.description, fenced(example))?;
-    let returns = type_name(&function.returns).to_lowercase();
+    let more = if function.variadic().is_some() { "..." } else { "" };
+    write!(out, "{}\n\n## Example Usage\n\n{}\n## Signature\n\n", function.description(), fenced(example))?;
+    let returns = type_name(function.returns()).to_lowercase();
     write!(out, "```text\n{name}({}{more}) {returns}\n```\n\n## Arguments\n\n", arguments.join(", "))?;
     for (number, parameter) in all().enumerate() {
         let kind = type_name(&parameter.value_type);

@@ -45,7 +45,7 @@ enum Command {
 pub async fn run() -> Result<()> {
     let arguments = Arguments::parse();
     if arguments.debug {
-        return crate::protocol::debug(crate::provider::plugin(), |value| {
+        return crate::protocol::debug(crate::registry::server, |value| {
             print(&format!("Provider started. Attach a CLI to it with:\n\n\texport TF_REATTACH_PROVIDERS='{value}'\n"));
         })
         .await;

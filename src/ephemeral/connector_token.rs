@@ -2,7 +2,7 @@
 
 use crate::catalog::LookupError;
 use crate::framework::{
-    Computed, Diagnostic, EphemeralResource, OpenTimeout, Result, Secret, Value, configurable, guid, is_guid,
+    Computed, Diagnostic, EphemeralResource, Lease, OpenTimeout, Result, Secret, Value, configurable, guid, is_guid,
 };
 use crate::graph::{
     Assertion, AuthError, Certificate, ClientAssertion, ClientCertificate, ClientSecret, Graph, GraphError, TokenSource,
@@ -71,8 +71,9 @@ struct Credential {
 impl EphemeralResource for ConnectorToken {
     const NAME: &'static str = "m365_connector_token";
     type Services = Services;
+    type Private = ();
 
-    async fn open(&mut self, cx: &Cx) -> Result<()> {
+    async fn open(&mut self, _: &mut Lease<()>, cx: &Cx) -> Result<()> {
         let api = self.app_id(cx)?;
         let credential = self.credential()?;
         let graph = cx.graph_as(

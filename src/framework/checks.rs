@@ -1,44 +1,74 @@
-//! Checks of configured values against their schema: all findings at once, each with its path. Unknown values pass.
+//! Checks of values against their schema: all findings at once, each with its path. Unknown values pass.
 
 use super::diagnostic::{Diagnostic, Path, Step};
 use super::dynamic::Dynamic;
-use super::schema::{Check, Schema, Shape};
-use regex::Regex;
+use super::schema::{Attribute, Check, Schema, Shape};
+use super::timeouts::Wait;
 
-/// Everything in `config` that the schema refuses.
+/// When a rule is held against a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// In `validate`: what can only come from the one who wrote the configuration.
+    Written,
+    /// In a plan, or before a read: the form of references. In `validate` they may be what the CLI's mocks made of other resources:
+    /// `mock_provider` of `terraform test` still sends configurations here.
+    Referred,
+}
+
+impl Check {
+    fn stage(&self) -> Stage {
+        if *self == Self::Guid { Stage::Referred } else { Stage::Written }
+    }
+}
+
+/// Everything in `config` that the schema refuses, but the form of references.
 pub fn check(schema: &Schema, config: &Dynamic) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    object(schema, config, &Path::default(), &mut found);
+    object(schema, config, Stage::Written, &Path::default(), &mut found);
     found
 }
 
-fn object(schema: &Schema, config: &Dynamic, at: &Path, found: &mut Vec<Diagnostic>) {
+/// References in `config` that have the wrong form.
+pub fn references(schema: &Schema, config: &Dynamic) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    object(schema, config, Stage::Referred, &Path::default(), &mut found);
+    found
+}
+
+/// What the attribute's rules, all of them, find in one value.
+pub fn value(attribute: &Attribute, value: &Dynamic, at: &Path) -> Vec<Diagnostic> {
+    findings(attribute, value, &[Stage::Written, Stage::Referred], at)
+}
+
+fn findings(attribute: &Attribute, value: &Dynamic, stages: &[Stage], at: &Path) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    attribute.checks.iter().for_each(|rule| apply(rule, value, stages, at, &mut found));
+    // What the attribute is for says more than a pattern does.
+    let meant = attribute.description.split_once(". ").map_or(attribute.description.as_str(), |(first, _)| first);
+    found.into_iter().map(|finding| finding.help(format!("{}.", meant.trim_end_matches('.')))).collect()
+}
+
+fn object(schema: &Schema, config: &Dynamic, stage: Stage, at: &Path, found: &mut Vec<Diagnostic>) {
     if !matches!(config, Dynamic::Map(_)) {
         return;
     }
     for (name, attribute) in &schema.attributes {
-        let (value, at) = (config.attribute(name), at.then(Step::Attribute(name.clone())));
-        let before = found.len();
-        for rule in &attribute.checks {
-            apply(rule, &value, &at, found);
+        let (one, at) = (config.get(name), at.then(Step::Attribute(name.clone())));
+        found.extend(findings(attribute, one, &[stage], &at));
+        if stage == Stage::Written {
+            nulls(one, matches!(attribute.shape, Shape::Object(_)), &at, found);
         }
-        // What the attribute is for says more than a pattern does.
-        for finding in found.iter_mut().skip(before) {
-            let meant =
-                attribute.description.split_once(". ").map_or(attribute.description.as_str(), |(first, _)| first);
-            *finding = finding.clone().help(format!("{}.", meant.trim_end_matches('.')));
-        }
-        nulls(&value, matches!(attribute.shape, Shape::Object(_)), &at, found);
-        match (&attribute.shape, &value) {
-            (Shape::Object(inner), _) => object(inner, &value, &at, found),
+        match (&attribute.shape, one) {
+            (Shape::Object(inner), _) => object(inner, one, stage, &at, found),
             (Shape::ObjectMap(inner), Dynamic::Map(items)) => {
-                items.iter().for_each(|(key, item)| object(inner, item, &at.then(Step::Key(key.clone())), found));
-            }
-            (Shape::ObjectList(inner), Dynamic::List(items)) => {
                 items
                     .iter()
-                    .zip(0..)
-                    .for_each(|(item, index)| object(inner, item, &at.then(Step::Index(index)), found));
+                    .for_each(|(key, item)| object(inner, item, stage, &at.then(Step::Key(key.clone())), found));
+            }
+            (Shape::ObjectList(inner), Dynamic::List(items)) => {
+                for (item, index) in items.iter().zip(0..) {
+                    object(inner, item, stage, &at.then(Step::Index(index)), found);
+                }
             }
             _ => {}
         }
@@ -77,54 +107,52 @@ fn nulls(value: &Dynamic, is_object: bool, at: &Path, found: &mut Vec<Diagnostic
     }
 }
 
-fn apply(rule: &Check, value: &Dynamic, at: &Path, found: &mut Vec<Diagnostic>) {
+fn apply(rule: &Check, value: &Dynamic, stages: &[Stage], at: &Path, found: &mut Vec<Diagnostic>) {
     match (rule, value) {
         (Check::Each(rules), Dynamic::List(items)) => {
             // A set's element has no address of its own, so every element is reported at the collection.
-            items.iter().for_each(|item| rules.iter().for_each(|rule| apply(rule, item, at, found)));
+            items.iter().for_each(|item| rules.iter().for_each(|rule| apply(rule, item, stages, at, found)));
         }
         (Check::Each(rules), Dynamic::Map(items)) => {
             items.iter().for_each(|(key, item)| {
-                rules.iter().for_each(|rule| apply(rule, item, &at.then(Step::Key(key.clone())), found));
+                rules.iter().for_each(|rule| apply(rule, item, stages, &at.then(Step::Key(key.clone())), found));
             });
         }
+        _ if stages.contains(&rule.stage()) => found.extend(refusal(rule, value, at).map(|found| found.at(at.clone()))),
+        _ => {}
+    }
+}
+
+/// Why a rule refuses a known value.
+fn refusal(rule: &Check, value: &Dynamic, at: &Path) -> Option<Diagnostic> {
+    match (rule, value) {
         (Check::Length(least, most), Dynamic::String(_) | Dynamic::List(_) | Dynamic::Map(_)) => {
-            length(*least, *most, value, at, found);
+            length(*least, *most, value, at)
         }
-        (Check::Pattern(pattern), Dynamic::String(text))
-            if !Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text)) =>
-        {
-            found.push(
-                Diagnostic::error(format!("`{at}` has the wrong form"))
-                    .at(at.clone())
-                    .help(format!("\"{text}\" does not match the pattern `{pattern}`.")),
-            );
-        }
-        (Check::Guid, Dynamic::String(text)) if !is_guid(text) => {
-            found.push(
-                Diagnostic::error(format!("`{at}` is not a GUID"))
-                    .at(at.clone())
-                    .help(format!("\"{text}\" should look like `11111111-2222-3333-4444-555555555555`.")),
-            );
+        (Check::Pattern(pattern), Dynamic::String(text)) if !pattern.is_match(text) => Some(
+            Diagnostic::error(format!("`{at}` has the wrong form"))
+                .help(format!("\"{text}\" does not match the pattern `{}`.", pattern.as_str())),
+        ),
+        (Check::Guid, Dynamic::String(text)) if !is_guid(text) => Some(
+            Diagnostic::error(format!("`{at}` is not a GUID"))
+                .help(format!("\"{text}\" should look like `11111111-2222-3333-4444-555555555555`.")),
+        ),
+        (Check::Wait, Dynamic::String(text)) => {
+            text.parse::<Wait>().err().map(|why| Diagnostic::error(format!("`{at}` is no usable wait")).help(why))
         }
         (Check::Whole(least, most), Dynamic::Number(number))
             if !number.as_str().parse::<i128>().is_ok_and(|number| (*least..=*most).contains(&number)) =>
         {
-            found.push(
+            Some(
                 Diagnostic::error(format!("`{at}` cannot be {}", number.as_str()))
-                    .at(at.clone())
                     .help(format!("It is a whole number from {least} to {most}.")),
-            );
+            )
         }
         (Check::OneOf(choices), Dynamic::String(text)) if !choices.contains(text) => {
             let all = choices.iter().map(|choice| format!("\"{choice}\"")).collect::<Vec<_>>().join(", ");
-            found.push(
-                Diagnostic::error(format!("`{at}` cannot be \"{text}\""))
-                    .at(at.clone())
-                    .help(format!("It is one of {all}.")),
-            );
+            Some(Diagnostic::error(format!("`{at}` cannot be \"{text}\"")).help(format!("It is one of {all}.")))
         }
-        _ => {}
+        _ => None,
     }
 }
 
@@ -133,27 +161,26 @@ pub fn is_guid(text: &str) -> bool {
     text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 
-fn length(least: Option<u64>, most: Option<u64>, value: &Dynamic, at: &Path, found: &mut Vec<Diagnostic>) {
+fn length(least: Option<u64>, most: Option<u64>, value: &Dynamic, at: &Path) -> Option<Diagnostic> {
     let (size, unit) = match value {
         Dynamic::String(text) => (text.chars().count(), "characters"),
         Dynamic::List(items) => (items.len(), "elements"),
         Dynamic::Map(items) => (items.len(), "elements"),
-        _ => return,
+        _ => return None,
     };
     let size = u64::try_from(size).unwrap_or(u64::MAX);
-    if least.is_some_and(|least| size < least) || most.is_some_and(|most| size > most) {
-        let range = match (least, most) {
-            (Some(least), Some(most)) => format!("{least} to {most}"),
-            (Some(least), None) => format!("at least {least}"),
-            (None, Some(most)) => format!("at most {most}"),
-            (None, None) => return,
-        };
-        found.push(
-            Diagnostic::error(format!("`{at}` has the wrong length"))
-                .at(at.clone())
-                .help(format!("It has {size} {unit}; {range} are allowed.")),
-        );
-    }
+    let range = match (least, most) {
+        (Some(least), _) if size >= least && most.is_none_or(|most| size <= most) => return None,
+        (None, Some(most)) if size <= most => return None,
+        (None, None) => return None,
+        (Some(least), Some(most)) => format!("{least} to {most}"),
+        (Some(least), None) => format!("at least {least}"),
+        (None, Some(most)) => format!("at most {most}"),
+    };
+    Some(
+        Diagnostic::error(format!("`{at}` has the wrong length"))
+            .help(format!("It has {size} {unit}; {range} are allowed.")),
+    )
 }
 
 #[cfg(test)]

@@ -341,8 +341,8 @@ mod tests {
         assert_eq!(sample.id, Computed::Null);
         assert_eq!(sample.tags, Some(Value::Unknown));
         let back = to_dynamic(&sample).unwrap();
-        assert_eq!(back.attribute("target"), Dynamic::unknown());
-        assert_eq!(back.attribute("id"), Dynamic::Null);
+        assert_eq!(back.get("target"), &Dynamic::unknown());
+        assert_eq!(back.get("id"), &Dynamic::Null);
     }
 
     #[test]

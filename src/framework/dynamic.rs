@@ -4,10 +4,11 @@
 //! [`Type`] says which shape a value has to have.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 /// A value that may be unknown (not decided before apply) or null (absent), at any depth.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Dynamic {
     /// Absent.
     #[default]
@@ -32,7 +33,7 @@ pub enum Dynamic {
 pub struct Refinement(pub Vec<u8>);
 
 /// A number in canonical decimal text (`-12`, `0.1`, `1e400`), or `inf` and `-inf`. Text, because 2^53 + 1 and 0.1 have no exact
-/// `f64`, and Terraform compares numbers by their decimal digits.
+/// `f64`, and Terraform compares numbers by their decimal digits. Models take whole numbers of at most 64 bits only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Number(String);
 
@@ -155,11 +156,13 @@ impl Dynamic {
     }
 
     /// The attribute of an object; null where the value is null or has no such attribute, unknown where it is unknown.
-    pub fn attribute(&self, name: &str) -> Dynamic {
+    pub fn get(&self, name: &str) -> &Dynamic {
+        static NULL: Dynamic = Dynamic::Null;
+        static UNKNOWN: Dynamic = Dynamic::Unknown(Refinement(Vec::new()));
         match self {
-            Self::Map(items) => items.get(name).cloned().unwrap_or_default(),
-            Self::Unknown(_) => Self::unknown(),
-            _ => Self::Null,
+            Self::Map(items) => items.get(name).unwrap_or(&NULL),
+            Self::Unknown(_) => &UNKNOWN,
+            _ => &NULL,
         }
     }
 
@@ -168,6 +171,21 @@ impl Dynamic {
         match self {
             Self::String(text) => Some(text),
             _ => None,
+        }
+    }
+}
+
+/// The shape alone: a value may be a secret, and need not be marked as one.
+impl fmt::Debug for Dynamic {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => out.write_str("null"),
+            Self::Unknown(_) => out.write_str("unknown"),
+            Self::Bool(_) => out.write_str("a bool"),
+            Self::Number(_) => out.write_str("a number"),
+            Self::String(_) => out.write_str("a text"),
+            Self::List(items) => out.debug_list().entries(items).finish(),
+            Self::Map(items) => out.debug_map().entries(items).finish(),
         }
     }
 }

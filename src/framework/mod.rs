@@ -3,32 +3,35 @@
 //! Data flows one way: wire → [`Dynamic`] → defaults, plan rules, checks (by [`Schema`]) → the typed struct → one hook of the
 //! [`Resource`] → struct → [`Dynamic`] → wire.
 
-pub mod checks;
+mod adapter;
+mod checks;
+#[cfg(test)]
+pub(crate) mod cli_rules;
 mod codec;
-pub mod diagnostic;
-pub mod dynamic;
+mod diagnostic;
+mod dynamic;
 mod json;
-pub mod model;
-pub mod planning;
-pub mod plugin;
-pub mod resource;
+mod model;
+mod planning;
+mod provider;
+pub mod requests;
+mod resource;
 #[cfg(test)]
 pub(crate) mod samples;
-pub mod schema;
-mod served;
-mod server;
-pub mod timeouts;
+mod schema;
+mod timeouts;
 mod value;
 
+pub use adapter::{
+    Call, Opened, Parameter, Served, ServedData, ServedEphemeral, ServedFunction, import_form, panic_text,
+};
 pub use checks::is_guid;
 pub use diagnostic::{Diagnostic, Diagnostics, Path, Result, Severity, Step};
 pub use dynamic::{Dynamic, Number, Refinement, Type, normalised};
 pub use json::{from_json, from_json_text};
-pub use model::{configurable, forces_replacement, guid, keeps_state, write_only};
-pub use plugin::Plugin;
-pub use resource::{Context, DataSource, EphemeralResource, Model, Provider, Resource, Stored, StoredOf};
-pub use schema::{Attribute, Check, Function, Parameter, Schema, Schemas, Shape};
-pub use served::{import_form, panic_text};
-pub use server::{Registry, Server};
-pub use timeouts::{OpenTimeout, ReadTimeout, Timeouts};
+pub use model::{configurable, forces_replacement, guid, keeps_state};
+pub use provider::{All, Provider, Registry, Server};
+pub use resource::{Context, DataSource, EphemeralResource, Function, Lease, Model, Resource, Stored, StoredOf};
+pub use schema::{Attribute, Check, Pattern, Schema, Shape};
+pub use timeouts::{OpenTimeout, ReadTimeout, Timeouts, Wait};
 pub use value::{Computed, Secret, Value};

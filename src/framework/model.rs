@@ -2,7 +2,7 @@
 //! validation and documentation, so this accepts a small subset of JSON Schema and refuses every other keyword.
 
 use super::dynamic::Type;
-use super::schema::{Attribute, Check, Schema, Shape};
+use super::schema::{Attribute, Check, Pattern, Schema, Shape};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json};
@@ -22,21 +22,15 @@ pub fn keeps_state(schema: &mut schemars::Schema) {
     schema.insert("x-keeps-state".to_owned(), true.into());
 }
 
-/// A transform for an attribute that is only ever in the configuration.
-pub fn write_only(schema: &mut schemars::Schema) {
-    schema.insert("writeOnly".to_owned(), true.into());
-}
-
-/// A transform for an attribute that is a GUID, or a collection of such.
+/// A transform for an attribute that is a GUID, or a list, set or map of such. Its form is checked while planning and importing, and
+/// it compares without regard to case.
 pub fn guid(schema: &mut schemars::Schema) {
-    match schema.get_mut("items") {
-        Some(serde_json::Value::Object(items)) => {
-            items.insert("format".to_owned(), "uuid".into());
-        }
-        _ => {
-            schema.insert("format".to_owned(), "uuid".into());
-        }
-    }
+    let element =
+        ["items", "additionalProperties"].into_iter().find(|name| schema.get(*name).is_some_and(Json::is_object));
+    match element.and_then(|name| schema.get_mut(name)).and_then(Json::as_object_mut) {
+        Some(element) => element.insert("format".to_owned(), "uuid".into()),
+        None => schema.insert("format".to_owned(), "uuid".into()),
+    };
 }
 
 /// The schema of a model. Fails, with the attribute's name, on a keyword that has no meaning here and on an attribute
@@ -86,7 +80,6 @@ const KNOWN: &[&str] = &[
     "pattern",
     "format",
     "readOnly",
-    "writeOnly",
     "deprecated",
     "title",
     "$schema",
@@ -96,6 +89,14 @@ const KNOWN: &[&str] = &[
     "x-keeps-state",
     "propertyNames",
 ];
+
+/// Shape of a value that is no attribute, such as a function's result.
+pub fn shape_of<T: JsonSchema>() -> Result<Shape, String> {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let root = settings.into_generator().into_root_schema_for::<T>();
+    let Some(root) = root.as_object() else { return Err(format!("{} is no value", T::schema_name())) };
+    shape(root).map(|(shape, _)| shape).map_err(|why| format!("{}: {why}", T::schema_name()))
+}
 
 fn attribute(node: &Map<String, Json>, listed_as_required: bool) -> Result<Attribute, String> {
     let flag = |name: &str| node.get(name).and_then(Json::as_bool).unwrap_or(false);
@@ -120,7 +121,6 @@ fn attribute(node: &Map<String, Json>, listed_as_required: bool) -> Result<Attri
         optional: !required && !computed_only,
         computed: flag("readOnly") || default.is_some(),
         sensitive: node.get("format").and_then(Json::as_str) == Some("password"),
-        write_only: flag("writeOnly"),
         deprecated: flag("deprecated"),
         forces_replacement: flag("x-forces-replacement"),
         keeps_state: flag("x-keeps-state"),
@@ -146,7 +146,7 @@ fn shape(node: &Map<String, Json>) -> Result<(Shape, Vec<Check>), String> {
     if let Some(unknown) = node.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return Err(format!("the keyword `{unknown}` has no meaning here"));
     }
-    let checks = own_checks(node);
+    let checks = own_checks(node)?;
     if let Some(choices) = choices(node) {
         return Ok((Shape::Plain(Type::String), vec![Check::OneOf(choices)]));
     }
@@ -206,13 +206,18 @@ fn with_each(mut checks: Vec<Check>, each: Vec<Check>) -> Vec<Check> {
     checks
 }
 
-fn own_checks(node: &Map<String, Json>) -> Vec<Check> {
+fn own_checks(node: &Map<String, Json>) -> Result<Vec<Check>, String> {
     let number = |name: &str| node.get(name).and_then(Json::as_u64);
     let (least, most) = (number("minLength").or(number("minItems")), number("maxLength").or(number("maxItems")));
     let length = (least.is_some() || most.is_some()).then_some(Check::Length(least, most));
-    let guid = (node.get("format").and_then(Json::as_str) == Some("uuid")).then_some(Check::Guid);
-    let pattern = node.get("pattern").and_then(Json::as_str).map(|text| Check::Pattern(text.to_owned()));
-    length.into_iter().chain(pattern).chain(guid).collect()
+    let form = match node.get("format").and_then(Json::as_str) {
+        Some("uuid") => Some(Check::Guid),
+        Some(super::timeouts::FORMAT) => Some(Check::Wait),
+        _ => None,
+    };
+    let pattern =
+        node.get("pattern").and_then(Json::as_str).map(|text| Pattern::new(text).map(Check::Pattern)).transpose()?;
+    Ok(length.into_iter().chain(pattern).chain(form).collect())
 }
 
 /// The range of a Rust integer, by the name that schemars gives it.
@@ -245,7 +250,7 @@ fn choices(node: &Map<String, Json>) -> Option<Vec<String>> {
     )
 }
 
-/// The doc comment as one paragraph per blank line, with the documented choices of an enum appended.
+/// The doc comment, one line per paragraph.
 fn description(node: &Map<String, Json>) -> String {
     let text = node.get("description").and_then(Json::as_str).unwrap_or_default();
     let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));

@@ -1,9 +1,9 @@
 //! What a schema alone decides of a plan: configured values stay as written, defaults fill gaps, computed values are kept or
 //! become unknown. Resources refine the rest. Pure functions.
 
-use super::diagnostic::{Path, Step};
-use super::dynamic::Dynamic;
-use super::schema::{Schema, Shape};
+use super::diagnostic::Path;
+use super::dynamic::{Dynamic, Type};
+use super::schema::{Attribute, Schema, Shape};
 use std::collections::BTreeMap;
 
 /// The planned object before the resource's own hook: `prior` is null for a create, `config` is never null.
@@ -24,15 +24,16 @@ fn object(schema: &Schema, prior: &Dynamic, config: &Dynamic, undecided: &dyn Fn
         return config.clone();
     }
     let parts = schema.attributes.iter().map(|(name, attribute)| {
-        let (before, written) = (prior.attribute(name), config.attribute(name));
-        let planned = if attribute.write_only {
-            Dynamic::Null
-        } else if !written.is_null() {
-            nested(&attribute.shape, &before, &written, undecided)
+        let (before, written) = (prior.get(name), config.get(name));
+        let planned = if !written.is_null() {
+            let planned = nested(&attribute.shape, before, written, undecided);
+            // The CLI takes the configured value or the prior one, as a whole.
+            let meant = |value: &Dynamic| sorted(&attribute.shape, lower(value.clone()));
+            if attribute.is_guid() && meant(&planned) == meant(before) { before.clone() } else { planned }
         } else if let Some(default) = &attribute.default {
             default.clone()
         } else if attribute.computed {
-            undecided(attribute.keeps_state).unwrap_or(before)
+            undecided(attribute.keeps_state).unwrap_or_else(|| before.clone())
         } else {
             Dynamic::Null
         };
@@ -45,18 +46,15 @@ fn nested(shape: &Shape, prior: &Dynamic, config: &Dynamic, undecided: &dyn Fn(b
     match (shape, config) {
         (Shape::Object(inner), Dynamic::Map(_)) => object(inner, prior, config, undecided),
         (Shape::ObjectMap(inner), Dynamic::Map(items)) => Dynamic::Map(
-            items
-                .iter()
-                .map(|(key, item)| (key.clone(), object(inner, &prior.attribute(key), item, undecided)))
-                .collect(),
+            items.iter().map(|(key, item)| (key.clone(), object(inner, prior.get(key), item, undecided))).collect(),
         ),
         (Shape::ObjectList(inner), Dynamic::List(items)) => {
             let before = |index| match prior {
-                Dynamic::List(list) => list.get(index).cloned().unwrap_or_default(),
-                _ => Dynamic::Null,
+                Dynamic::List(list) => list.get(index).unwrap_or(&Dynamic::Null),
+                _ => &Dynamic::Null,
             };
             Dynamic::List(
-                items.iter().enumerate().map(|(index, item)| object(inner, &before(index), item, undecided)).collect(),
+                items.iter().enumerate().map(|(index, item)| object(inner, before(index), item, undecided)).collect(),
             )
         }
         _ => config.clone(),
@@ -73,8 +71,8 @@ pub fn with_defaults(schema: &Schema, config: &Dynamic) -> Dynamic {
 pub fn overlay(schema: &Schema, base: &Dynamic, decided: Dynamic, config: &Dynamic) -> Dynamic {
     let Dynamic::Map(mut decided) = decided else { return decided };
     for name in schema.attributes.keys() {
-        if !config.attribute(name).is_null() {
-            decided.insert(name.clone(), base.attribute(name));
+        if !config.get(name).is_null() {
+            decided.insert(name.clone(), base.get(name).clone());
         }
     }
     Dynamic::Map(decided)
@@ -82,7 +80,7 @@ pub fn overlay(schema: &Schema, base: &Dynamic, decided: Dynamic, config: &Dynam
 
 /// Attributes whose change replaces the object and which differ between `prior` and `planned`.
 pub fn replacements(schema: &Schema, prior: &Dynamic, planned: &Dynamic) -> Vec<Path> {
-    let changed = |name: &&String| prior.attribute(name) != planned.attribute(name);
+    let changed = |name: &&String| prior.get(name) != planned.get(name);
     schema
         .attributes
         .iter()
@@ -93,128 +91,90 @@ pub fn replacements(schema: &Schema, prior: &Dynamic, planned: &Dynamic) -> Vec<
         .collect()
 }
 
-/// The attributes of `schema` (an identity's) as `state` has them; null unless all that it requires are known.
+/// `value` with each GUID that differs from one of `like` by case alone spelled as it is there: of a stored state, the spelling of
+/// the configuration stays; what apply answers has to equal what was planned.
+pub fn respelled(schema: &Schema, value: Dynamic, like: &Dynamic) -> Dynamic {
+    let Dynamic::Map(mut parts) = value else { return value };
+    for (name, attribute) in &schema.attributes {
+        let (Some(part), like) = (parts.get_mut(name), like.get(name)) else { continue };
+        let whole = std::mem::take(part);
+        *part = match (&attribute.shape, whole, like) {
+            (shape, whole, _) if attribute.is_guid() => sorted(shape, spelled(whole, like)),
+            (Shape::Object(inner), whole, _) => respelled(inner, whole, like),
+            (Shape::ObjectMap(inner), Dynamic::Map(items), _) => Dynamic::Map(
+                items.into_iter().map(|(key, item)| (key.clone(), respelled(inner, item, like.get(&key)))).collect(),
+            ),
+            (Shape::ObjectList(inner), Dynamic::List(items), Dynamic::List(before)) => {
+                let before = before.iter().chain(std::iter::repeat(&Dynamic::Null));
+                Dynamic::List(items.into_iter().zip(before).map(|(item, like)| respelled(inner, item, like)).collect())
+            }
+            (_, whole, _) => whole,
+        };
+    }
+    Dynamic::Map(parts)
+}
+
+/// A GUID, or a collection of such, in the spelling of `like`.
+fn spelled(value: Dynamic, like: &Dynamic) -> Dynamic {
+    match (value, like) {
+        (Dynamic::String(text), Dynamic::String(known)) if text.eq_ignore_ascii_case(known) => like.clone(),
+        (Dynamic::List(items), Dynamic::List(known)) => {
+            let one = |item: Dynamic| {
+                let mut known = known.iter();
+                known.find(|known| lower((*known).clone()) == lower(item.clone())).cloned().unwrap_or(item)
+            };
+            Dynamic::List(items.into_iter().map(one).collect())
+        }
+        (Dynamic::Map(items), known) => {
+            Dynamic::Map(items.into_iter().map(|(key, item)| (key.clone(), spelled(item, known.get(&key)))).collect())
+        }
+        (value, _) => value,
+    }
+}
+
+/// A GUID, or a collection of such, in lower case. Other texts, such as names that may stand in place of an id, stay as they are.
+fn lower(value: Dynamic) -> Dynamic {
+    match value {
+        Dynamic::String(text) if super::is_guid(&text) => Dynamic::String(text.to_lowercase()),
+        Dynamic::List(items) => Dynamic::List(items.into_iter().map(lower).collect()),
+        Dynamic::Map(items) => Dynamic::Map(items.into_iter().map(|(key, item)| (key, lower(item))).collect()),
+        other => other,
+    }
+}
+
+/// A set's elements in the order in which sets compare.
+fn sorted(shape: &Shape, value: Dynamic) -> Dynamic {
+    match (shape, value) {
+        (Shape::Plain(Type::Set(_)), Dynamic::List(items)) => Dynamic::set(items),
+        (_, value) => value,
+    }
+}
+
+/// `value` (an identity) with its GUIDs in lower case.
+pub fn folded(schema: &Schema, value: Dynamic) -> Dynamic {
+    let Dynamic::Map(parts) = value else { return value };
+    let folded = |(name, part): (String, Dynamic)| {
+        let guid = schema.attributes.get(&name).is_some_and(Attribute::is_guid);
+        (name, if guid { lower(part) } else { part })
+    };
+    Dynamic::Map(parts.into_iter().map(folded).collect())
+}
+
+/// The attributes of `schema` (an identity's) as `state` has them, GUIDs in lower case; null unless all that it requires are known.
 pub fn project(schema: &Schema, state: &Dynamic) -> Dynamic {
     if state.is_null() {
         return Dynamic::Null;
     }
-    let parts: BTreeMap<_, _> = schema.attributes.keys().map(|name| (name.clone(), state.attribute(name))).collect();
+    let parts: BTreeMap<_, _> = schema.attributes.keys().map(|name| (name.clone(), state.get(name).clone())).collect();
     let missing = schema.attributes.iter().any(|(name, attribute)| {
         parts.get(name).is_none_or(|part| part.is_unknown() || (attribute.required && part.is_null()))
     });
-    if missing { Dynamic::Null } else { Dynamic::Map(parts) }
-}
-
-/// Test helper, from the CLI's own rules: what in a plan the CLI would refuse, as paths with reasons.
-/// Source: the notes on "Provider produced invalid plan" in `docs/architecture.md`.
-pub fn plan_faults(schema: &Schema, prior: &Dynamic, config: &Dynamic, planned: &Dynamic) -> Vec<String> {
-    let mut faults = Vec::new();
-    check_object(schema, prior, config, planned, &Path::default(), &mut faults);
-    faults
-}
-
-fn check_object(
-    schema: &Schema,
-    prior: &Dynamic,
-    config: &Dynamic,
-    planned: &Dynamic,
-    at: &Path,
-    faults: &mut Vec<String>,
-) {
-    if planned.is_null() != config.is_null() {
-        faults.push(format!("{at}: presence differs from the configuration"));
-        return;
-    }
-    if config.is_unknown() || config.is_null() {
-        return;
-    }
-    if planned.is_unknown() {
-        faults.push(format!("{at}: planned unknown for a configured value"));
-        return;
-    }
-    for (name, attribute) in &schema.attributes {
-        let at = at.then(Step::Attribute(name.clone()));
-        let (c, p, n) = (config.attribute(name), prior.attribute(name), planned.attribute(name));
-        let same = |a: &Dynamic, b: &Dynamic| a == b || (a.is_unknown() && b.is_unknown());
-        if attribute.write_only {
-            if !n.is_null() {
-                faults.push(format!("{at}: a write-only value is planned"));
-            }
-        } else if c.is_null() {
-            if !attribute.computed && !n.is_null() {
-                faults.push(format!("{at}: planned value for a non-computed attribute"));
-            }
-        } else if !(same(&n, &c) || (n == p && !p.is_null())) {
-            check_nested(&attribute.shape, &p, &c, &n, &at, faults);
-        }
-    }
-}
-
-fn check_nested(
-    shape: &Shape,
-    prior: &Dynamic,
-    config: &Dynamic,
-    planned: &Dynamic,
-    at: &Path,
-    faults: &mut Vec<String>,
-) {
-    match (shape, config, planned) {
-        (Shape::Object(inner), _, _) => check_object(inner, prior, config, planned, at, faults),
-        (Shape::ObjectMap(inner), Dynamic::Map(written), Dynamic::Map(found)) if written.keys().eq(found.keys()) => {
-            for key in written.keys() {
-                let at = at.then(Step::Key(key.clone()));
-                check_object(
-                    inner,
-                    &prior.attribute(key),
-                    &config.attribute(key),
-                    &planned.attribute(key),
-                    &at,
-                    faults,
-                );
-            }
-        }
-        _ => faults.push(format!("{at}: planned value does not match the configured value")),
-    }
-}
-
-/// Test helper, from the CLI's own rules: where what was applied differs from what was planned, as paths with reasons.
-pub fn apply_faults(planned: &Dynamic, applied: &Dynamic) -> Vec<String> {
-    let mut faults = Vec::new();
-    check_applied(planned, applied, &Path::default(), &mut faults);
-    faults
-}
-
-fn check_applied(planned: &Dynamic, applied: &Dynamic, at: &Path, faults: &mut Vec<String>) {
-    match (planned, applied) {
-        (_, Dynamic::Unknown(_)) => faults.push(format!("{at}: unknown after apply")),
-        (Dynamic::Unknown(_), _) => {
-            if !applied.is_wholly_known() {
-                faults.push(format!("{at}: partly unknown after apply"));
-            }
-        }
-        (Dynamic::Map(planned), Dynamic::Map(applied)) if planned.keys().eq(applied.keys()) => {
-            for (key, before) in planned {
-                let at = at.then(if at.0.is_empty() { Step::Attribute(key.clone()) } else { Step::Key(key.clone()) });
-                check_applied(before, applied.get(key).unwrap_or(&Dynamic::Null), &at, faults);
-            }
-        }
-        (Dynamic::List(planned), Dynamic::List(applied)) if planned.iter().any(|item| !item.is_wholly_known()) => {
-            if applied.len() > planned.len() {
-                faults.push(format!("{at}: more elements than planned"));
-            }
-            for known in planned.iter().filter(|item| item.is_wholly_known() && !applied.contains(item)) {
-                faults.push(format!("{at}: {known:?} was planned and is not there"));
-            }
-        }
-        (planned, applied) if planned == applied => {}
-        _ => faults.push(format!("{at}: was {planned:?}, but now {applied:?}")),
-    }
+    if missing { Dynamic::Null } else { folded(schema, Dynamic::Map(parts)) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::dynamic::Type;
-    use super::super::schema::Attribute;
+    use super::super::cli_rules::{apply_faults, plan_faults};
     use super::*;
 
     fn attribute(optional: bool, computed: bool) -> Attribute {
@@ -225,7 +185,6 @@ mod tests {
             optional,
             computed,
             sensitive: false,
-            write_only: false,
             deprecated: false,
             default: None,
             forces_replacement: false,
@@ -258,8 +217,8 @@ mod tests {
     #[test]
     fn a_create_plans_defaults_and_leaves_computed_values_unknown() {
         let planned = initial(&schema(), &Dynamic::Null, &config("a"));
-        assert_eq!(planned.attribute("mode"), "plain".into());
-        assert!(planned.attribute("id").is_unknown());
+        assert_eq!(*planned.get("mode"), "plain".into());
+        assert!(planned.get("id").is_unknown());
         assert_eq!(plan_faults(&schema(), &Dynamic::Null, &config("a"), &planned), Vec::<String>::new());
     }
 
@@ -271,8 +230,8 @@ mod tests {
     #[test]
     fn a_change_keeps_what_keeps_its_state_and_doubts_the_rest() {
         let planned = initial(&schema(), &prior(), &config("b"));
-        assert_eq!(planned.attribute("id"), "1".into());
-        assert!(planned.attribute("status").is_unknown());
+        assert_eq!(*planned.get("id"), "1".into());
+        assert!(planned.get("status").is_unknown());
         assert_eq!(replacements(&schema(), &prior(), &planned), vec![Path::attribute("name")]);
     }
 
@@ -315,6 +274,6 @@ mod tests {
         decided.insert("tags".into(), Dynamic::unknown());
         let planned = overlay(&schema, &base, Dynamic::Map(decided), &config);
         assert_eq!(plan_faults(&schema, &Dynamic::Null, &config, &planned), Vec::<String>::new());
-        assert_eq!(planned.attribute("tags"), config.attribute("tags"));
+        assert_eq!(planned.get("tags"), config.get("tags"));
     }
 }

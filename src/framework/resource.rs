@@ -1,9 +1,10 @@
-//! What a resource, data source or ephemeral resource implements, and what it is given.
+//! What a resource, data source, ephemeral resource or function implements, and what it is given.
 
 use super::{Diagnostic, Dynamic, Path, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +42,20 @@ pub trait Resource: Model {
     type Key: Model;
     /// Beside the state, as JSON.
     type Private: Serialize + DeserializeOwned + Default + Clone + Send + Sync + 'static;
+    /// Version of the schema and of the private data. Raised for a change that stored ones have to be converted for; an attribute
+    /// that is new needs none.
+    const VERSION: i64 = 0;
+    /// Attributes by whose value an import id may name the object instead of by the last of its identity's.
+    const ALSO_NAMED_BY: &'static [&'static str] = &[];
 
+    /// Converts a stored state, as JSON, from an earlier version. Fails with the reason, as a sentence.
+    fn upgrade_state(_version: i64, stored: Json) -> std::result::Result<Json, String> {
+        Ok(stored)
+    }
+    /// Converts private data, as JSON, from an earlier version.
+    fn upgrade_private(_version: i64, stored: Json) -> std::result::Result<Json, String> {
+        Ok(stored)
+    }
     /// Fills in what the API says. On failure, what `state` holds by then is stored where `state.exists`.
     fn create(state: &mut StoredOf<Self>, cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send;
     /// `prior` is absent after an import; `None` in the answer means that the object is gone.
@@ -71,7 +85,7 @@ pub trait Resource: Model {
     ) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
-    /// Says what a destroy will not do. The plan itself is fixed.
+    /// Says what a destroy will not do. The plan itself is fixed. Skipped where the stored state cannot be used.
     fn plan_destroy(_prior: &StoredOf<Self>, _cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
@@ -92,6 +106,15 @@ pub trait DataSource: Model {
     }
 }
 
+/// What is kept of an open ephemeral resource until it is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lease<P> {
+    /// What renewing and closing need; the CLI keeps it in memory.
+    pub private: P,
+    /// When the CLI is to renew it; `None` where it lasts long enough.
+    pub renew_at: Option<jiff::Timestamp>,
+}
+
 /// An ephemeral resource: its configuration in, the same with its results out, in every phase of a run that needs it. Neither plan
 /// nor state keeps anything of it.
 pub trait EphemeralResource: Model {
@@ -99,38 +122,69 @@ pub trait EphemeralResource: Model {
     const NAME: &'static str;
     /// What the provider offers.
     type Services: Send + Sync + 'static;
+    /// What renewing and closing need, as JSON.
+    type Private: Serialize + DeserializeOwned + Default + Send + Sync + 'static;
 
     /// Fills in the computed attributes, all of them. Happens while planning and again in apply, with a known configuration.
-    fn open(&mut self, cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send;
+    fn open(
+        &mut self,
+        lease: &mut Lease<Self::Private>,
+        cx: &Context<Self::Services>,
+    ) -> impl Future<Output = Result<()>> + Send;
+    /// Prolongs it, when the time that it asked for has come.
+    fn renew(
+        _lease: &mut Lease<Self::Private>,
+        _cx: &Context<Self::Services>,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+    /// Ends it.
+    fn close(_private: Self::Private, _cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
     /// Rules across attributes. No network; the provider may be unconfigured.
     fn validate(&self, _cx: &Context<Self::Services>) -> Result<()> {
         Ok(())
     }
 }
 
-/// A provider: its configuration, and what it makes of it.
-pub trait Provider: Send + Sync + 'static {
-    /// The provider block.
-    type Config: Model;
-    /// What hooks are given.
-    type Services: Send + Sync + 'static;
+/// A function: pure, without network and provider. Its documentation is that of its arguments.
+pub trait Function: Send + Sync + 'static {
+    /// Name, such as `permission_id`.
+    const NAME: &'static str;
+    /// Whether the last argument, a list, takes the rest of what is passed.
+    const VARIADIC: bool = false;
+    /// The arguments, in the order of the fields. An optional one may be `null`.
+    type Arguments: JsonSchema + DeserializeOwned;
+    /// The result.
+    type Output: JsonSchema + Serialize;
 
-    /// Rules across attributes; unknown values are tolerated. No environment, no network.
-    fn validate(&self, _config: &Self::Config) -> Result<()> {
-        Ok(())
-    }
-    /// Takes the configuration into use. No network.
-    fn configure(&self, config: Self::Config) -> Result<Self::Services>;
+    /// The result for these arguments. An error's path names the argument at fault.
+    fn call(arguments: Self::Arguments) -> Result<Self::Output>;
+}
+
+/// What a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// A configuration is checked.
+    Validate,
+    /// A change, or a destroy, is planned. `second`: a moment ago as a change of the object that this create replaces.
+    Plan { second: bool },
+    /// An object is only looked at.
+    Refresh,
+    /// A change is made. `tainted`: a tainted object is deleted.
+    Apply { tainted: bool },
+    /// A data source is read, or an ephemeral resource is opened, renewed or closed.
+    Read,
 }
 
 /// What one call may use: the provider's services, its time limit, and where its warnings go.
 pub struct Context<S> {
     services: Option<Arc<S>>,
+    /// As written; null in a refresh.
     config: Dynamic,
+    phase: Phase,
     findings: Mutex<Findings>,
-    pub(super) second_plan: bool,
-    pub(super) refreshing: bool,
-    pub(super) tainted: bool,
     /// When this call has to be done.
     pub deadline: Instant,
     /// Ends waiting soon: the CLI asked the provider to stop.
@@ -146,21 +200,12 @@ struct Findings {
 impl<S> Context<S> {
     pub(super) fn new(
         services: Option<Arc<S>>,
+        phase: Phase,
         config: Dynamic,
         limit: Duration,
         cancelled: CancellationToken,
     ) -> Self {
-        let deadline = Instant::now() + limit;
-        Self {
-            services,
-            config,
-            findings: Mutex::default(),
-            second_plan: false,
-            refreshing: false,
-            tainted: false,
-            deadline,
-            cancelled,
-        }
+        Self { services, config, phase, findings: Mutex::default(), deadline: Instant::now() + limit, cancelled }
     }
 
     /// A call with nothing configured, for unit tests.
@@ -183,12 +228,12 @@ impl<S> Context<S> {
 
     /// Whether the user wrote this attribute, be its value known or not. Only while planning and applying.
     pub fn is_configured(&self, attribute: &str) -> bool {
-        !self.config.attribute(attribute).is_null()
+        !self.config.get(attribute).is_null()
     }
 
     /// The known texts of a configured collection, of which another part may be unknown. Only while planning and applying.
     pub fn configured_texts(&self, attribute: &str) -> BTreeSet<String> {
-        match self.config.attribute(attribute) {
+        match self.config.get(attribute) {
             Dynamic::List(items) => items.iter().filter_map(Dynamic::as_str).map(str::to_owned).collect(),
             _ => BTreeSet::new(),
         }
@@ -196,22 +241,22 @@ impl<S> Context<S> {
 
     /// Whether a configured value is unknown as a whole. Only while planning and applying.
     pub fn is_wholly_unknown(&self, attribute: &str) -> bool {
-        self.config.attribute(attribute).is_unknown()
+        self.config.get(attribute).is_unknown()
     }
 
     /// Whether this create was planned a moment ago as a change of the object that it replaces. Only while planning.
     pub fn is_second_plan(&self) -> bool {
-        self.second_plan
+        self.phase == Phase::Plan { second: true }
     }
 
     /// Whether an object is only looked at, for a refresh or after an import.
     pub fn is_refresh(&self) -> bool {
-        self.refreshing
+        self.phase == Phase::Refresh
     }
 
     /// Whether a tainted object is deleted. Its private data are what the plan of its replacement gave. Only while deleting.
     pub fn is_tainted(&self) -> bool {
-        self.tainted
+        self.phase == Phase::Apply { tainted: true }
     }
 
     /// Adds a warning to the answer.

@@ -44,8 +44,6 @@ pub struct Attribute {
     pub computed: bool,
     /// Hidden in the CLI's output.
     pub sensitive: bool,
-    /// Only ever in the configuration, never in plan or state.
-    pub write_only: bool,
     /// Shown as deprecated.
     pub deprecated: bool,
     /// Planned where nothing is configured.
@@ -63,16 +61,53 @@ pub struct Attribute {
 pub enum Check {
     /// Characters of a string, elements of a collection: at least, at most.
     Length(Option<u64>, Option<u64>),
-    /// The whole string matches.
-    Pattern(String),
-    /// A GUID in its usual form.
+    /// Some part of the string matches.
+    Pattern(Pattern),
+    /// A GUID in its usual form. GUIDs compare without regard to case.
     Guid,
+    /// A [`Wait`](super::Wait).
+    Wait,
     /// One of these strings.
     OneOf(Vec<String>),
     /// A whole number: at least, at most.
     Whole(i128, i128),
     /// The same rule for each element.
     Each(Vec<Check>),
+}
+
+/// A regular expression, compiled once: a counted class costs a millisecond each time.
+#[derive(Debug, Clone)]
+pub struct Pattern(regex::Regex);
+
+impl Pattern {
+    /// The expression that `text` is. Fails with the reason why it is none.
+    pub fn new(text: &str) -> Result<Self, String> {
+        regex::Regex::new(text).map(Self).map_err(|why| why.to_string())
+    }
+
+    /// Whether some part of `text` matches.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Attribute {
+    /// Whether it is a GUID or a collection of such.
+    pub fn is_guid(&self) -> bool {
+        let guid = |checks: &[Check]| checks.contains(&Check::Guid);
+        guid(&self.checks) || self.checks.iter().any(|check| matches!(check, Check::Each(inner) if guid(inner)))
+    }
 }
 
 impl Schema {
@@ -105,45 +140,4 @@ impl Shape {
             Self::ObjectMap(nested) => Type::Map(Box::new(nested.object_type())),
         }
     }
-}
-
-/// A provider-defined function.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Function {
-    /// One line.
-    pub summary: String,
-    /// In Markdown.
-    pub description: String,
-    /// In order.
-    pub parameters: Vec<Parameter>,
-    /// Takes the rest of the arguments.
-    pub variadic: Option<Parameter>,
-    /// Type of the result.
-    pub returns: Type,
-}
-
-/// One parameter of a function. Neither null nor unknown arguments are passed: the CLI answers those itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Parameter {
-    /// An HCL identifier.
-    pub name: String,
-    /// In Markdown.
-    pub description: String,
-    /// Type of the argument.
-    pub value_type: Type,
-}
-
-/// Everything a provider offers.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Schemas {
-    /// The provider block.
-    pub provider: Schema,
-    /// Managed resources by type name: the schema, and that of the identity.
-    pub resources: BTreeMap<String, (Schema, Schema)>,
-    /// Data sources by type name.
-    pub data_sources: BTreeMap<String, Schema>,
-    /// Ephemeral resources by type name.
-    pub ephemeral_resources: BTreeMap<String, Schema>,
-    /// Functions by name.
-    pub functions: BTreeMap<String, Function>,
 }

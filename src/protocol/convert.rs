@@ -1,8 +1,11 @@
-//! Schemas, diagnostics and paths as the wire has them.
+//! Schemas, values, diagnostics and paths as the wire has them.
 
 use super::generated::tfplugin6 as wire;
-use crate::framework::schema::{Function, Parameter};
-use crate::framework::{Attribute, Diagnostic, Path, Schema, Severity, Shape, Step, Type};
+use super::msgpack;
+use crate::framework::{
+    All, Attribute, Diagnostic, Dynamic, Parameter, Path, Schema, ServedFunction, Severity, Shape, Step, Type,
+    from_json_text,
+};
 use std::collections::HashMap;
 
 /// What this provider can do beyond the base protocol.
@@ -105,7 +108,6 @@ fn attribute(name: &str, attribute: &Attribute) -> wire::schema::Attribute {
         computed: attribute.computed,
         sensitive: attribute.sensitive,
         deprecated: attribute.deprecated,
-        write_only: attribute.write_only,
         ..Default::default()
     }
 }
@@ -124,25 +126,93 @@ pub(super) fn identity_schema(schema: &Schema) -> wire::ResourceIdentitySchema {
     }
 }
 
-pub(super) fn functions(functions: &std::collections::BTreeMap<String, Function>) -> HashMap<String, wire::Function> {
-    functions.iter().map(|(name, one)| (name.clone(), function(one))).collect()
+/// What is served of one kind, each as `converted`.
+pub(super) fn by_name<T: ?Sized, W>(all: &All<T>, converted: impl Fn(&T) -> W) -> HashMap<String, W> {
+    all.iter().map(|(name, one)| ((*name).to_owned(), converted(one))).collect()
 }
 
-fn function(function: &Function) -> wire::Function {
+pub(super) fn function(function: &dyn ServedFunction) -> wire::Function {
     let parameter = |one: &Parameter| wire::function::Parameter {
         name: one.name.clone(),
         r#type: type_bytes(&one.value_type),
+        allow_null_value: one.nullable,
         description: one.description.clone(),
         description_kind: wire::StringKind::Markdown.into(),
         ..Default::default()
     };
     wire::Function {
-        parameters: function.parameters.iter().map(parameter).collect(),
-        variadic_parameter: function.variadic.as_ref().map(parameter),
-        r#return: Some(wire::function::Return { r#type: type_bytes(&function.returns) }),
-        summary: function.summary.clone(),
-        description: function.description.clone(),
+        parameters: function.parameters().iter().map(parameter).collect(),
+        variadic_parameter: function.variadic().map(parameter),
+        r#return: Some(wire::function::Return { r#type: type_bytes(function.returns()) }),
+        summary: function.description().split("\n\n").next().unwrap_or_default().to_owned(),
+        description: function.description().to_owned(),
         description_kind: wire::StringKind::Markdown.into(),
         ..Default::default()
     }
+}
+
+/// The value that the wire carries. Absent and empty both mean null.
+pub(super) fn decode(value: Option<wire::DynamicValue>, shape: &Type) -> Result<Dynamic, Diagnostic> {
+    let Some(value) = value else { return Ok(Dynamic::Null) };
+    let misfit = |why: String| Diagnostic::bug(format!("a value from the CLI does not decode: {why}"));
+    if !value.msgpack.is_empty() {
+        return msgpack::decode(&value.msgpack, shape).map_err(|why| misfit(why.to_string()));
+    }
+    if value.json.is_empty() {
+        return Ok(Dynamic::Null);
+    }
+    from_json_text(shape, &value.json).map_err(misfit)
+}
+
+pub(super) fn decode_identity(
+    identity: Option<wire::ResourceIdentityData>,
+    shape: &Type,
+) -> Result<Dynamic, Diagnostic> {
+    decode(identity.and_then(|identity| identity.identity_data), shape)
+}
+
+pub(super) fn encode(value: &Dynamic, shape: &Type) -> Result<wire::DynamicValue, Diagnostic> {
+    let msgpack = msgpack::encode(value, shape)
+        .map_err(|why| Diagnostic::bug(format!("a value for the CLI does not fit its schema: {why}")))?;
+    Ok(wire::DynamicValue { msgpack: msgpack.into(), ..Default::default() })
+}
+
+/// A state after a write. What does not fit its schema is answered as it was planned, with the fault: an object that nobody knows of
+/// would be worse.
+pub(super) fn encode_state(
+    state: &Dynamic,
+    planned: Dynamic,
+    shape: &Type,
+    found: &mut Vec<Diagnostic>,
+) -> Option<wire::DynamicValue> {
+    match encode(state, shape) {
+        Ok(state) => Some(state),
+        Err(why) => {
+            found.push(why);
+            encode(&planned.unknown_as_null(), shape).ok()
+        }
+    }
+}
+
+pub(super) fn encode_identity(
+    identity: &Dynamic,
+    shape: &Type,
+) -> Result<Option<wire::ResourceIdentityData>, Diagnostic> {
+    if identity.is_null() {
+        return Ok(None);
+    }
+    Ok(Some(wire::ResourceIdentityData { identity_data: Some(encode(identity, shape)?) }))
+}
+
+/// A stored state or identity as JSON.
+pub(super) fn stored_json(raw: Option<wire::RawState>) -> Result<Vec<u8>, Diagnostic> {
+    match raw {
+        Some(raw) if !raw.json.is_empty() => Ok(raw.json.to_vec()),
+        _ => Err(Diagnostic::error("The stored state is of a format that is too old")
+            .help("It was written by a CLI before version 0.12, before this provider existed.")),
+    }
+}
+
+pub(super) fn timestamp(at: jiff::Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
 }

@@ -4,12 +4,9 @@ use super::generated::health::health_check_response::ServingStatus;
 use super::generated::health::health_server;
 use super::generated::health::{HealthCheckRequest, HealthCheckResponse};
 use super::generated::plugin::{Empty, StdioData, grpc_controller_server, grpc_stdio_server};
-use futures_util::future::BoxFuture;
-
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use tokio::sync::watch;
-use tokio_stream::Stream;
 use tonic::{Request, Response, Status, async_trait};
 
 /// Ends the process when the CLI is done with it: answers first, then stops the server.
@@ -26,27 +23,18 @@ impl grpc_controller_server::GrpcController for Controller {
 /// Would carry standard output and error; ours are silent, so the stream only stays open until the end.
 pub(super) struct Stdio(pub watch::Receiver<bool>);
 
-/// Says nothing, and ends with the server: an open stream would hold up a graceful stop.
-pub(super) struct Silence(BoxFuture<'static, ()>);
-
-impl Stream for Silence {
-    type Item = Result<StdioData, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll(task).map(|()| None)
-    }
-}
-
 #[async_trait]
 impl grpc_stdio_server::GrpcStdio for Stdio {
-    type StreamStdioStream = Silence;
+    type StreamStdioStream = BoxStream<'static, Result<StdioData, Status>>;
 
-    async fn stream_stdio(&self, _: Request<()>) -> Result<Response<Silence>, Status> {
+    /// Says nothing, and ends with the server: an open stream would hold up a graceful stop.
+    async fn stream_stdio(&self, _: Request<()>) -> Result<Response<Self::StreamStdioStream>, Status> {
         let mut stopped = self.0.clone();
         let end = async move {
             stopped.wait_for(|stop| *stop).await.ok();
         };
-        Ok(Response::new(Silence(Box::pin(end))))
+        let silence = stream::once(end).filter_map(|()| std::future::ready(None));
+        Ok(Response::new(silence.boxed()))
     }
 }
 

@@ -1,17 +1,16 @@
 //! The socket that the CLI connects to, with or without TLS.
 
+use super::abandonment::{Abandonment, Place};
 use super::handshake::{Address, Environment};
 use anyhow::Context;
 use std::io;
 #[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
@@ -24,10 +23,6 @@ use tokio::net::{UnixListener as Inner, UnixStream as Raw};
 
 /// A stalled handshake must not keep a connection for ever.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// A CLI that was killed tells nobody: without any connection for this long, nobody will come back.
-const ABANDONED: Duration = Duration::from_secs(10);
-/// A CLI that was killed before it connected tells nobody either. It gives a provider this long to start.
-const NEVER_CAME: Duration = Duration::from_secs(60);
 /// Before the next try, where accepting fails: it does so at once and again while file handles are short.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// Longest path that macOS binds.
@@ -78,48 +73,11 @@ impl Listener {
         self.address.clone()
     }
 
-    /// The connections, each after its TLS handshake. Where `abandoned` is given it is set when there has been no connection for a
-    /// while.
-    pub(super) fn accept(self, tls: Option<TlsAcceptor>, abandoned: Option<watch::Sender<bool>>) -> Incoming {
-        let inner = self.inner;
+    /// The connections, each after its TLS handshake.
+    pub(super) fn accept(self, tls: Option<TlsAcceptor>, abandonment: Abandonment) -> Incoming {
         let (send, receive) = mpsc::channel(8);
-        let open = Arc::new(AtomicUsize::new(0));
-        tokio::spawn(async move {
-            let mut awaited = Some(Place::take(&open, abandoned.as_ref()));
-            let never_came = tokio::time::sleep(NEVER_CAME);
-            tokio::pin!(never_came);
-            loop {
-                let accepted = tokio::select! {
-                    accepted = inner.accept() => accepted,
-                    () = &mut never_came, if awaited.is_some() => {
-                        awaited = None;
-                        continue;
-                    }
-                };
-                let raw = match accepted {
-                    Ok((raw, _)) => raw,
-                    Err(why) => {
-                        tracing::error!(%why, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_AGAIN).await;
-                        continue;
-                    }
-                };
-                let place = Place::take(&open, abandoned.as_ref());
-                awaited = None;
-                let (tls, send) = (tls.clone(), send.clone());
-                tokio::spawn(async move {
-                    let io = match tls {
-                        None => Io::Plain(raw, place),
-                        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(raw)).await {
-                            Ok(Ok(stream)) => Io::Tls(Box::new(stream), place),
-                            Ok(Err(why)) => return tracing::error!(%why, "a TLS handshake failed"),
-                            Err(_) => return tracing::error!("a TLS handshake took too long"),
-                        },
-                    };
-                    send.send(Ok(io)).await.ok();
-                });
-            }
-        });
+        abandonment.await_first();
+        tokio::spawn(accepting(self.inner, tls, abandonment, send));
         Incoming {
             receive,
             #[cfg(unix)]
@@ -128,33 +86,39 @@ impl Listener {
     }
 }
 
-/// Counts one connection, until dropped.
-pub(super) struct Place {
-    open: Arc<AtomicUsize>,
-    abandoned: Option<watch::Sender<bool>>,
-}
-
-impl Place {
-    fn take(open: &Arc<AtomicUsize>, abandoned: Option<&watch::Sender<bool>>) -> Self {
-        open.fetch_add(1, Ordering::SeqCst);
-        Self { open: open.clone(), abandoned: abandoned.cloned() }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.open.fetch_sub(1, Ordering::SeqCst) > 1 {
-            return;
-        }
-        let (open, Some(abandoned)) = (self.open.clone(), self.abandoned.clone()) else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            tokio::time::sleep(ABANDONED).await;
-            if open.load(Ordering::SeqCst) == 0 {
-                abandoned.send_replace(true);
+/// Accepts until nobody takes connections any more.
+async fn accepting(
+    inner: Inner,
+    tls: Option<TlsAcceptor>,
+    abandonment: Abandonment,
+    send: mpsc::Sender<io::Result<Io>>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = inner.accept() => accepted,
+            () = send.closed() => return,
+        };
+        match accepted {
+            Ok((raw, _)) => drop(tokio::spawn(guarded(raw, tls.clone(), abandonment.place(), send.clone()))),
+            Err(why) => {
+                tracing::error!(%why, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
             }
-        });
+        }
     }
+}
+
+/// Hands a connection on, after its TLS handshake.
+async fn guarded(raw: Raw, tls: Option<TlsAcceptor>, place: Place, send: mpsc::Sender<io::Result<Io>>) {
+    let io = match tls {
+        None => Io::Plain(raw, place),
+        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(raw)).await {
+            Ok(Ok(stream)) => Io::Tls(Box::new(stream), place),
+            Ok(Err(why)) => return tracing::error!(%why, "a TLS handshake failed"),
+            Err(_) => return tracing::error!("a TLS handshake took too long"),
+        },
+    };
+    send.send(Ok(io)).await.ok();
 }
 
 /// Connections as tonic wants them. Dropped with the server, and the socket's folder with it.
@@ -220,42 +184,34 @@ impl AsyncWrite for Io {
 #[cfg(unix)]
 mod tests {
     use super::*;
-    use tokio::time::Instant;
-    use tokio_stream::StreamExt;
+    use std::path::Path;
 
-    fn listening() -> (Incoming, String, watch::Receiver<bool>) {
+    fn listening() -> (Incoming, String) {
         let listener = Listener::bind(&Environment::default()).unwrap();
-        let (place, (stop, stopped)) = (listener.address().place, watch::channel(false));
-        (listener.accept(None, Some(stop)), place, stopped)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cli_that_never_connects_does_not_keep_the_process() {
-        let (_incoming, _, mut stopped) = listening();
-        let start = Instant::now();
-        stopped.wait_for(|stop| *stop).await.unwrap();
-        assert!(start.elapsed() >= NEVER_CAME && start.elapsed() < NEVER_CAME + ABANDONED * 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_open_connection_keeps_the_process_and_its_end_does_not() {
-        let (mut incoming, place, mut stopped) = listening();
-        let client = Raw::connect(place).await.unwrap();
-        let accepted = incoming.next().await.unwrap().unwrap();
-        tokio::time::sleep(NEVER_CAME * 10).await;
-        assert!(!*stopped.borrow());
-        drop((client, accepted));
-        let start = Instant::now();
-        stopped.wait_for(|stop| *stop).await.unwrap();
-        assert!(start.elapsed() < ABANDONED * 2);
+        let place = listener.address().place;
+        (listener.accept(None, Abandonment::never()), place)
     }
 
     #[tokio::test]
     async fn the_sockets_folder_is_this_users_alone_and_goes_with_the_server() {
-        let (incoming, place, _) = listening();
-        let folder = std::path::Path::new(&place).parent().unwrap().to_owned();
+        let (incoming, place) = listening();
+        let folder = Path::new(&place).parent().unwrap().to_owned();
         assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         drop(incoming);
         assert!(!folder.exists());
+    }
+
+    #[tokio::test]
+    async fn nobody_is_let_in_once_the_server_is_gone() {
+        let (incoming, place) = listening();
+        // The socket itself, under a name that outlives its folder.
+        let other = tempfile::tempdir().unwrap();
+        let path = other.path().join("s");
+        std::fs::hard_link(&place, &path).unwrap();
+        Raw::connect(&path).await.unwrap();
+        drop(incoming);
+        while Raw::connect(&path).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -1,14 +1,17 @@
 //! Plugin protocol v6: handshake, mTLS, gRPC services, wire codec. The only home of generated code.
 
+mod abandonment;
 mod convert;
 mod goplugin;
 mod handshake;
 mod io;
 mod log;
 mod msgpack;
-mod service;
+mod rpc;
 #[cfg(test)]
-mod service_tests;
+mod rpc_tests;
+mod safe;
+mod signals;
 mod tls;
 
 #[allow(
@@ -31,19 +34,24 @@ mod generated {
     }
 }
 
-use crate::framework::Plugin;
+use crate::framework::{Provider, Server};
+use abandonment::Abandonment;
 use anyhow::Context;
+use futures_util::stream;
 use generated::health::health_server::HealthServer;
 use generated::plugin::grpc_controller_server::GrpcControllerServer;
 use generated::plugin::grpc_stdio_server::GrpcStdioServer;
 use generated::tfplugin6::provider_server::ProviderServer;
 use handshake::Environment;
+use io::Io;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio_stream::{Stream, StreamExt};
 
-/// Largest message either way. The CLI takes up to this much of a state; tonic's own limit of 4 MiB is too small for one.
+/// Largest message either way. Source: `grpcMaxMessageSize` of HashiCorp's own plugin server; the CLI itself would take 2 GiB. tonic's
+/// 4 MiB are too small for a state.
 const LARGEST_MESSAGE: usize = 256 << 20;
 /// After a shutdown request the CLI waits two seconds and then kills.
 const LAST_MOMENT: Duration = Duration::from_millis(1500);
@@ -53,44 +61,54 @@ pub fn started_as_plugin() -> bool {
     Environment::of_process().has_cookie()
 }
 
-/// Serves the CLI that started this process, until it says that it is done.
-pub async fn serve(plugin: Arc<dyn Plugin>) -> anyhow::Result<()> {
+/// Serves the CLI that started this process, until it says that it is done or is gone.
+pub async fn serve<P: Provider>(provider: Server<P>) -> anyhow::Result<()> {
     let environment = Environment::of_process();
     log::start();
     let tls = environment.client_certificate.as_deref().map(tls::Identity::pinned_to).transpose()?;
     let listener = io::Listener::bind(&environment)?;
     let certificate = tls.as_ref().map(|identity| identity.certificate.as_slice());
     let line = handshake::line(&environment, &listener.address(), certificate);
+    let (stop, stopped) = watch::channel(false);
+    // Before the line: the CLI's user may press Ctrl-C right after it.
+    signals::listen(stop.clone())?;
     {
         // The first and only thing ever written to standard output.
         let mut out = std::io::stdout().lock();
         writeln!(out, "{line}").and_then(|()| out.flush()).context("the handshake could not be written")?;
     }
-    swallow_interrupts();
-    run(plugin, listener, tls).await
+    let connections = listener.accept(tls.map(|identity| identity.acceptor), Abandonment::sets(stop.clone()));
+    run(Arc::new(provider), connections, stop, stopped).await
 }
 
-/// Serves any CLI that is told where, until interrupted: for debuggers.
-pub async fn debug(plugin: Arc<dyn Plugin>, announce: impl FnOnce(String)) -> anyhow::Result<()> {
+/// Serves any CLI that is told where, until interrupted: for debuggers. Each connection gets a provider of its own, since a CLI makes
+/// one for each provider block: two blocks for two tenants must not share a configuration.
+pub async fn debug<P: Provider>(provider: impl Fn() -> Server<P>, announce: impl FnOnce(String)) -> anyhow::Result<()> {
     log::start();
+    let interrupted = signals::interrupted()?;
     let listener = io::Listener::bind(&Environment::default())?;
     announce(handshake::reattach(&listener.address(), std::process::id()));
+    let mut connections = listener.accept(None, Abandonment::never());
+    let serve = async {
+        while let Some(connection) = connections.next().await {
+            let (stop, stopped) = watch::channel(false);
+            tokio::spawn(run(Arc::new(provider()), stream::iter([connection]), stop, stopped));
+        }
+    };
     tokio::select! {
-        done = run(plugin, listener, None) => done,
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for interrupts"),
+        () = serve => {}
+        () = interrupted => {}
     }
+    Ok(())
 }
 
-/// Ctrl-C reaches the whole process group; the CLI sends StopProvider instead, and its running operations still have to answer.
-fn swallow_interrupts() {
-    tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
-}
-
-async fn run(plugin: Arc<dyn Plugin>, listener: io::Listener, tls: Option<tls::Identity>) -> anyhow::Result<()> {
-    let (stop, stopped) = watch::channel(false);
-    let guarded = tls.is_some();
-    let incoming = listener.accept(tls.map(|identity| identity.acceptor), guarded.then(|| stop.clone()));
-    let provider = ProviderServer::new(service::Service::new(plugin))
+async fn run<P: Provider>(
+    provider: Arc<Server<P>>,
+    connections: impl Stream<Item = std::io::Result<Io>>,
+    stop: watch::Sender<bool>,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let provider = ProviderServer::new(rpc::Rpc(provider))
         .max_decoding_message_size(LARGEST_MESSAGE)
         .max_encoding_message_size(LARGEST_MESSAGE);
     let mut until = stopped.clone();
@@ -99,7 +117,7 @@ async fn run(plugin: Arc<dyn Plugin>, listener: io::Listener, tls: Option<tls::I
         .add_service(GrpcControllerServer::new(goplugin::Controller(stop)))
         .add_service(GrpcStdioServer::new(goplugin::Stdio(stopped.clone())))
         .add_service(HealthServer::new(goplugin::Health))
-        .serve_with_incoming_shutdown(incoming, async move {
+        .serve_with_incoming_shutdown(connections, async move {
             until.wait_for(|stop| *stop).await.ok();
         });
     let mut last = stopped;

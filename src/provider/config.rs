@@ -5,8 +5,7 @@ use super::guardrails::{self, Pattern};
 use super::lifetime::lifetime;
 use super::preflight::PreflightMode;
 use crate::catalog::Risk;
-use crate::framework::timeouts::duration;
-use crate::framework::{Diagnostic, Diagnostics, Path, Result, Secret, Step, Value, is_guid};
+use crate::framework::{Diagnostic, Diagnostics, Path, Result, Secret, Step, Value, Wait, is_guid};
 use crate::graph::Endpoints;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,8 +75,7 @@ pub struct ProviderConfig {
     /// How often a request is repeated that the service throttled or could not serve. Default 10.
     pub max_retries: Option<Value<u32>>,
     /// How long one request may take, such as `"30s"` (default).
-    #[schemars(regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
-    pub request_timeout: Option<Value<String>>,
+    pub request_timeout: Option<Value<Wait>>,
 }
 
 /// Base URLs of a cloud, without version path. Plain `http` is allowed to loopback addresses only.
@@ -234,7 +232,6 @@ impl ProviderConfig {
         let tenant = text(self.tenant_id, "tenant_id", &["M365_TENANT_ID", "ARM_TENANT_ID", "AZURE_TENANT_ID"]);
         let client_id = text(self.client_id, "client_id", &["M365_CLIENT_ID", "ARM_CLIENT_ID", "AZURE_CLIENT_ID"]);
         let ca_certificate = text(self.ca_certificate_path, "ca_certificate_path", &[]).map(PathBuf::from);
-        let request_timeout = text(self.request_timeout, "request_timeout", &[]).as_deref().and_then(duration);
         let environment = named.as_deref().map_or(Ok(Environment::Public), environment)?;
         let sandbox = environment == Environment::Sandbox;
         let cloud = match environment {
@@ -279,6 +276,10 @@ impl ProviderConfig {
             None => from_environment(lookup, &["M365_PREFLIGHT"])
                 .map_or(Ok(PreflightMode::default()), |text| preflight(&text))?,
         };
+        let request_timeout = match self.request_timeout {
+            Some(Value::Known(wait)) => wait.duration(),
+            _ => Duration::from_secs(30),
+        };
         let max_retries = match self.max_retries {
             Some(Value::Known(count)) => count,
             _ => 10,
@@ -299,7 +300,7 @@ impl ProviderConfig {
             max_secret_lifetime: guardrails.max_secret_lifetime,
             preflight,
             max_retries,
-            request_timeout: request_timeout.unwrap_or(Duration::from_secs(30)),
+            request_timeout,
             unknown,
         })
     }

@@ -1,4 +1,4 @@
-//! Provider configuration, what a call may use, and the registry of everything served.
+//! Provider configuration, and what a call may use.
 
 pub mod apis;
 pub mod claim;
@@ -10,19 +10,16 @@ pub mod guardrails;
 pub mod lifetime;
 pub mod policies;
 pub mod preflight;
-mod registry;
 pub mod run;
 mod services;
 
 pub use claim::Claim;
 pub use config::ProviderConfig;
 pub use consistency::Writes;
-pub use registry::registry;
 pub use run::{Planned, Run, Target};
 pub use services::{Cx, Services, Tenant, resolve_tenant};
 
-use crate::framework::{Plugin, Provider, Result, Server};
-use std::sync::Arc;
+use crate::framework::{Provider, Result};
 
 /// The `m365` provider.
 pub struct M365;
@@ -38,9 +35,4 @@ impl Provider for M365 {
     fn configure(&self, config: ProviderConfig) -> Result<Services> {
         Services::new(config.resolve(&|name| std::env::var(name).ok())?)
     }
-}
-
-/// The provider, ready to be served.
-pub fn plugin() -> Arc<dyn Plugin> {
-    Arc::new(Server::new(M365, registry()))
 }

@@ -90,13 +90,13 @@ pub struct ConnectorApp {
     /// How long operations may take.
     pub timeouts: Option<Timeouts>,
     /// Object id of the application, which Graph uses in its URLs.
-    #[schemars(transform = keeps_state)]
+    #[schemars(transform = keeps_state, transform = guid)]
     pub id: Computed<String>,
     /// Application (client) id, which the vendor asks for.
-    #[schemars(transform = keeps_state)]
+    #[schemars(transform = keeps_state, transform = guid)]
     pub client_id: Computed<String>,
     /// Object id of the service principal, which grants are made to.
-    #[schemars(transform = keeps_state)]
+    #[schemars(transform = keeps_state, transform = guid)]
     pub service_principal_id: Computed<String>,
     /// Page on which an administrator can consent to what the application asks for.
     #[schemars(transform = keeps_state)]
@@ -171,6 +171,7 @@ type State = Stored<ConnectorApp, ConnectorAppPrivate>;
 
 impl Resource for ConnectorApp {
     const NAME: &'static str = "m365_connector_app";
+    const ALSO_NAMED_BY: &'static [&'static str] = &["client_id", "unique_name"];
     type Services = Services;
     type Key = ConnectorAppKey;
     type Private = ConnectorAppPrivate;

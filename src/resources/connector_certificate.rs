@@ -43,7 +43,7 @@ pub struct ConnectorCertificate {
     #[schemars(transform = keeps_state)]
     pub thumbprint: Computed<String>,
     /// Id (GUID) under which the application has it.
-    #[schemars(transform = keeps_state)]
+    #[schemars(transform = keeps_state, transform = guid)]
     pub key_id: Computed<String>,
     /// From when it is accepted, in RFC 3339.
     #[schemars(transform = keeps_state)]

@@ -51,6 +51,7 @@ pub struct ConnectorSecret {
     /// How long operations may take.
     pub timeouts: Option<Timeouts>,
     /// Key id of the secret.
+    #[schemars(transform = guid)]
     pub key_id: Computed<String>,
     /// The secret itself; null with a `recipient`.
     pub value: Computed<Secret>,
@@ -63,8 +64,10 @@ pub struct ConnectorSecret {
     /// When the secret ends, in RFC 3339.
     pub end_date_time: Computed<String>,
     /// Key id of the secret before this one.
+    #[schemars(transform = guid)]
     pub previous_key_id: Computed<String>,
     /// Key ids of this resource's secrets that are still on the application, expired or not.
+    #[schemars(transform = guid)]
     pub key_ids: Computed<BTreeSet<Value<String>>>,
 }
 

@@ -10,8 +10,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use terraform_provider_m365::cli::terraform::Workspace;
-use terraform_provider_m365::framework::{Diagnostic, Dynamic, Plugin, from_json};
-use terraform_provider_m365::provider;
+use terraform_provider_m365::framework::{Diagnostic, Dynamic, ServedEphemeral, Server, from_json};
+use terraform_provider_m365::provider::{M365, Services};
+use terraform_provider_m365::registry;
 
 const AUDIT_LOG: &str = "b0afded3-3588-46d8-8b3d-9842eff778da";
 const DEFENDER: &str = "fc780465-2017-40d4-a0c5-307022471b92";
@@ -198,34 +199,39 @@ async fn what_is_known_only_in_apply_is_asked_then() {
 
 /// The provider in process.
 struct Opened {
-    plugin: Arc<dyn Plugin>,
+    server: Server<M365>,
 }
 
 const TOKEN: &str = "m365_connector_token";
 
 impl Opened {
     async fn start(tenant: &Tenant) -> Self {
-        let plugin = provider::plugin();
+        let server = registry::server();
         let connection = tenant.connection();
         let config = json!({
             "tenant_id": connection.tenant_id, "client_id": connection.client_id, "client_secret": connection.client_secret,
             "endpoints": { "login": connection.login, "graph": connection.graph },
         });
-        let block = from_json(&plugin.schemas().provider.object_type(), &config).unwrap();
-        assert_eq!(plugin.configure(block).await, Vec::new());
-        Self { plugin }
+        let block = from_json(&server.schema().object_type(), &config).unwrap();
+        assert_eq!(server.configure(&block), Vec::new());
+        Self { server }
+    }
+
+    fn token(&self) -> &dyn ServedEphemeral<Services> {
+        self.server.ephemeral_resource(TOKEN).unwrap()
     }
 
     fn config(&self, config: &Value) -> Dynamic {
-        from_json(&self.plugin.schemas().ephemeral_resources[TOKEN].object_type(), config).unwrap()
+        from_json(&self.token().schema().object_type(), config).unwrap()
     }
 
     async fn open(&self, config: &Value) -> (Dynamic, Vec<Diagnostic>) {
-        self.plugin.open_ephemeral(TOKEN, self.config(config)).await
+        let (opened, found) = self.token().open(self.config(config), self.server.call()).await;
+        (opened.result, found)
     }
 
     async fn found(&self, config: &Value) -> Vec<Diagnostic> {
-        self.plugin.validate_ephemeral(TOKEN, self.config(config)).await
+        self.token().validate(self.config(config), self.server.call())
     }
 }
 
@@ -248,13 +254,14 @@ async fn just_one_credential_is_taken() {
 
 #[tokio::test]
 async fn what_is_unknown_passes_the_check() {
-    let provider = provider::plugin();
-    let shape = provider.schemas().ephemeral_resources[TOKEN].object_type();
+    let server = registry::server();
+    let token = server.ephemeral_resource(TOKEN).unwrap();
+    let shape = token.schema().object_type();
     let Dynamic::Map(mut config) = from_json(&shape, &json!({})).unwrap() else { panic!("no object") };
     for name in ["client_id", "client_certificate", "client_certificate_password", "api"] {
         config.insert(name.to_owned(), Dynamic::unknown());
     }
-    assert_eq!(provider.validate_ephemeral(TOKEN, Dynamic::Map(config)).await, Vec::new());
+    assert_eq!(token.validate(Dynamic::Map(config), server.call()), Vec::new());
 }
 
 #[tokio::test]
@@ -292,7 +299,7 @@ async fn a_certificate_and_an_assertion_get_in_where_they_are_the_connectors() {
         let (result, found) = provider.open(&with(credential, "1m")).await;
         assert_eq!(found, Vec::new());
         let roles = ROLES.iter().map(|role| Dynamic::from(*role)).collect();
-        assert_eq!(result.attribute("roles"), Dynamic::List(roles));
+        assert_eq!(*result.get("roles"), Dynamic::List(roles));
     }
     for (credential, attribute, code) in [
         (json!({ "client_certificate": other.both() }), "client_certificate", "AADSTS700027"),
@@ -325,13 +332,9 @@ async fn what_was_made_a_moment_ago_is_waited_for() {
     tenant.admin(Method::POST, &restore, Some(json!({}))).await;
     let (result, found) = opening.await.unwrap();
     assert_eq!(found, Vec::new());
-    assert_eq!(result.attribute("roles"), Dynamic::List(Vec::new()), "a deleted principal loses its grants");
-    assert_eq!(result.attribute("tenant_id"), tenant.connection().tenant_id.as_str().into());
-    assert_eq!(
-        result.attribute("client_secret"),
-        connector.secret.as_str().into(),
-        "the configuration comes back as it is"
-    );
+    assert_eq!(*result.get("roles"), Dynamic::List(Vec::new()), "a deleted principal loses its grants");
+    assert_eq!(*result.get("tenant_id"), tenant.connection().tenant_id.as_str().into());
+    assert_eq!(*result.get("client_secret"), connector.secret.as_str().into(), "the configuration comes back as it is");
 }
 
 #[tokio::test]
@@ -349,7 +352,7 @@ async fn a_stop_ends_the_wait() {
     while !tenant.control(Method::GET, "requests", None).await.1.to_string().contains("/token") {
         tokio::task::yield_now().await;
     }
-    provider.plugin.stop();
+    provider.server.stop();
     let (result, found) = opening.await.unwrap();
     assert_eq!((result.is_null(), found[0].summary.as_str()), (true, "Interrupted"));
 }

@@ -1,16 +1,16 @@
 //! The CLI's two checks, plan against configuration and applied against planned, on every step of the resources' lives, in process.
 
+use crate::cli_rules::{apply_faults, plan_faults};
 use crate::tenant::Tenant;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use terraform_provider_m365::framework::planning::{apply_faults, plan_faults};
-use terraform_provider_m365::framework::plugin::{Apply, Plan, Read};
-use terraform_provider_m365::framework::{Diagnostic, Dynamic, Plugin, Severity, from_json};
-use terraform_provider_m365::provider;
+use terraform_provider_m365::framework::requests::{Apply, Plan, Read};
+use terraform_provider_m365::framework::{Diagnostic, Dynamic, Served, Server, Severity, from_json};
+use terraform_provider_m365::provider::{M365, Services};
+use terraform_provider_m365::registry;
 
 /// A configured provider that checks every answer as the CLI does.
 struct Checked {
-    plugin: Arc<dyn Plugin>,
+    server: Server<M365>,
     block: Dynamic,
 }
 
@@ -32,25 +32,29 @@ impl Checked {
     }
 
     async fn start_as(tenant: &Tenant, client_id: &str, client_secret: &str) -> Self {
-        let plugin = provider::plugin();
+        let server = registry::server();
         let connection = tenant.connection();
         let config = json!({
             "tenant_id": connection.tenant_id, "client_id": client_id, "client_secret": client_secret,
             "endpoints": { "login": connection.login, "graph": connection.graph },
         });
-        let block = from_json(&plugin.schemas().provider.object_type(), &config).unwrap();
-        let provider = Self { plugin, block };
+        let block = from_json(&server.schema().object_type(), &config).unwrap();
+        let provider = Self { server, block };
         provider.new_run().await;
         provider
     }
 
     /// A run of the CLI configures the provider once.
     async fn new_run(&self) {
-        assert_eq!(self.plugin.configure(self.block.clone()).await, Vec::new());
+        assert_eq!(self.server.configure(&self.block), Vec::new());
+    }
+
+    fn served(&self, resource: &str) -> &dyn Served<Services> {
+        self.server.resource(resource).unwrap()
     }
 
     fn config(&self, resource: &str, config: &Value) -> Dynamic {
-        from_json(&self.plugin.schemas().resources[resource].0.object_type(), config).unwrap()
+        from_json(&self.served(resource).schema().object_type(), config).unwrap()
     }
 
     /// Plans and checks the plan. `Err`: the provider's errors.
@@ -60,15 +64,14 @@ impl Checked {
         object: &Object,
         config: &Dynamic,
     ) -> Result<(Dynamic, Vec<u8>), Vec<Diagnostic>> {
-        let schema = &self.plugin.schemas().resources[resource].0;
+        let schema = self.served(resource).schema();
         let request = Plan {
             prior: object.state.clone(),
-            proposed: config.clone(),
             config: config.clone(),
             private: object.private.clone(),
             identity: Dynamic::Null,
         };
-        let answer = self.plugin.plan(resource, request).await;
+        let answer = self.served(resource).plan(request, self.server.call()).await;
         if !errors(&answer.diagnostics).is_empty() {
             return Err(answer.diagnostics);
         }
@@ -80,7 +83,10 @@ impl Checked {
     /// Plans, plans again (a plan is a function of its inputs), applies, reads back and plans once more, checking each step.
     async fn apply(&self, resource: &str, object: &Object, config: &Value) -> Result<Object, Vec<Diagnostic>> {
         let config = self.config(resource, config);
-        assert_eq!(errors(&self.plugin.validate_resource(resource, config.clone()).await), Vec::<&Diagnostic>::new());
+        assert_eq!(
+            errors(&self.served(resource).validate(config.clone(), self.server.call())),
+            Vec::<&Diagnostic>::new()
+        );
         self.new_run().await;
         let (planned, private) = self.plan(resource, object, &config).await?;
         self.new_run().await;
@@ -92,7 +98,7 @@ impl Checked {
             private,
             identity: Dynamic::Null,
         };
-        let answer = self.plugin.apply(resource, request).await;
+        let answer = self.served(resource).apply(request, self.server.call()).await;
         if !errors(&answer.diagnostics).is_empty() {
             return Err(answer.diagnostics);
         }
@@ -101,7 +107,7 @@ impl Checked {
         let made = Object { state: answer.state, private: answer.private };
         let read = self.read(resource, &made).await;
         // A shared object's first refresh also shows what is not ours, which no plan could know.
-        if config.attribute("exclusive") != Dynamic::Bool(false) {
+        if *config.get("exclusive") != Dynamic::Bool(false) {
             assert_eq!(read.state, made.state, "what was applied is what is read");
         }
         self.new_run().await;
@@ -111,21 +117,21 @@ impl Checked {
 
     async fn read(&self, resource: &str, object: &Object) -> Object {
         let request = Read { state: object.state.clone(), private: object.private.clone(), identity: Dynamic::Null };
-        let answer = self.plugin.read(resource, request).await;
+        let answer = self.served(resource).read(request, self.server.call()).await;
         assert_eq!(errors(&answer.diagnostics), Vec::<&Diagnostic>::new());
         Object { state: answer.state, private: answer.private }
     }
 
     async fn delete(&self, resource: &str, object: &Object) {
         let request = Apply { prior: object.state.clone(), private: object.private.clone(), ..Apply::default() };
-        let answer = self.plugin.apply(resource, request).await;
+        let answer = self.served(resource).apply(request, self.server.call()).await;
         assert_eq!(errors(&answer.diagnostics), Vec::<&Diagnostic>::new());
         assert!(answer.state.is_null());
     }
 }
 
 fn text(object: &Object, attribute: &str) -> String {
-    object.state.attribute(attribute).as_str().unwrap().to_owned()
+    object.state.get(attribute).as_str().unwrap().to_owned()
 }
 
 const APP: &str = "m365_connector_app";
@@ -269,7 +275,7 @@ async fn a_consent_that_fails_half_way_keeps_what_it_granted_and_gives_back_just
     let config = provider.config(CONSENT, &json!({ "service_principal_id": principal, "permissions": keys }));
     let (planned, private) = provider.plan(CONSENT, &Object::default(), &config).await.unwrap();
     let request = Apply { planned, config, private, ..Apply::default() };
-    let answer = provider.plugin.apply(CONSENT, request).await;
+    let answer = provider.served(CONSENT).apply(request, provider.server.call()).await;
     let found = errors(&answer.diagnostics);
     assert!(found[0].detail.contains("DelegatedPermissionGrant.ReadWrite.All"), "{found:?}");
     assert!(!answer.state.is_null(), "what was granted would be orphaned");

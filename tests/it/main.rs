@@ -9,6 +9,8 @@ mod attributes;
 mod bad_input;
 mod catalog_risk;
 mod certificates;
+#[path = "../../src/framework/cli_rules.rs"]
+mod cli_rules;
 mod connector_life;
 mod connector_token;
 mod contract;
@@ -48,3 +50,6 @@ mod stored_states;
 mod tenant;
 mod together;
 mod workspace;
+
+/// Where `cli_rules`, which the library's own tests share, looks for it.
+use terraform_provider_m365::framework;

@@ -3,7 +3,7 @@
 use crate::workspace::{BLOCK, HEAD, assert_no_change, every_cli};
 use serde_json::{Value, json};
 use terraform_provider_m365::framework::{Dynamic, from_json};
-use terraform_provider_m365::provider;
+use terraform_provider_m365::registry;
 
 /// Type, schema version and the attributes as the CLI hands them over.
 const STORED: &[(&str, i64, &str)] = &[
@@ -27,32 +27,32 @@ const STORED: &[(&str, i64, &str)] = &[
     ("m365_admin_consent", 0, include_str!("stored_states/m365_admin_consent.0.first.json")),
 ];
 
-#[tokio::test]
-async fn every_stored_state_is_read_without_loss() {
-    let plugin = provider::plugin();
+#[test]
+fn every_stored_state_is_read_without_loss() {
+    let server = registry::server();
     for (name, version, text) in STORED {
-        let (state, found) = plugin.upgrade(name, *version, text.as_bytes()).await;
-        assert_eq!(found, Vec::new(), "{name}");
-        let schema = &plugin.schemas().resources[*name].0;
+        let resource = server.resource(name).unwrap();
+        let (state, schema) = (resource.upgrade(*version, text.as_bytes()).unwrap(), resource.schema());
         let stored: Value = serde_json::from_str(text).unwrap();
         let typed = from_json(&schema.object_type(), &stored).unwrap();
         for (attribute, value) in stored.as_object().unwrap() {
             assert!(schema.attributes.contains_key(attribute), "{name}: `{attribute}` would be lost");
-            assert_eq!(state.attribute(attribute), typed.attribute(attribute), "{name}: {attribute} = {value}");
+            assert_eq!(state.get(attribute), typed.get(attribute), "{name}: {attribute} = {value}");
         }
         for (attribute, shape) in &schema.attributes {
-            let value = state.attribute(attribute);
+            let value = state.get(attribute);
             assert!(
-                shape.default.is_none() || value != Dynamic::Null,
+                shape.default.is_none() || *value != Dynamic::Null,
                 "{name}: `{attribute}` has a default and is null"
             );
         }
     }
 }
 
-#[tokio::test]
-async fn a_state_of_a_newer_version_is_refused_with_advice() {
-    let (_, found) = provider::plugin().upgrade("m365_connector_app", 99, b"{}").await;
+#[test]
+fn a_state_of_a_newer_version_is_refused_with_advice() {
+    let server = registry::server();
+    let found = server.resource("m365_connector_app").unwrap().upgrade(99, b"{}").unwrap_err().0;
     assert!(found[0].detail.contains("Use at least the provider version that wrote it"), "{found:?}");
 }
 

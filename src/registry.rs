@@ -1,11 +1,11 @@
-//! The list of everything that is served.
+//! The list of everything that is served, above all of it.
 
-use super::services::Services;
 use crate::data_sources::{
     ApiPermissions, ClientConfig, ConnectorAppSource, ConnectorProfile, ConnectorProfiles, Tenant,
 };
 use crate::ephemeral::ConnectorToken;
-use crate::framework::Registry;
+use crate::framework::{Registry, Server};
+use crate::provider::{M365, Services};
 use crate::resources::{
     AdminConsent, ConnectorApp, ConnectorCertificate, ConnectorCredentialsExclusive, ConnectorFederatedCredential,
     ConnectorPermissionSet, ConnectorSecret,
@@ -28,6 +28,11 @@ pub fn registry() -> Registry<Services> {
         .data_source::<ConnectorProfiles>()
         .data_source::<Tenant>()
         .ephemeral::<ConnectorToken>()
+}
+
+/// The provider, ready to be served.
+pub fn server() -> Server<M365> {
+    Server::new(M365, registry())
 }
 
 #[cfg(test)]

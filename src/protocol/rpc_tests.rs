@@ -1,14 +1,14 @@
-//! The service as a client sees it: gRPC messages in, gRPC messages out, with a plugin behind that has every kind of attribute.
+//! The service as a client sees it: gRPC messages in, gRPC messages out, with a provider behind that has every kind of attribute.
 
 use super::generated::tfplugin6 as wire;
 use super::generated::tfplugin6::provider_server::ProviderServer;
 use super::msgpack;
-use super::service::Service;
+use super::rpc::Rpc;
+use crate::framework::cli_rules::{apply_faults, plan_faults};
 use crate::framework::{
-    Computed, Context, Dynamic, EphemeralResource, Provider, Registry, Resource, Result, Schema, Server, StoredOf,
-    Type, Value, samples,
+    Computed, Context, Dynamic, EphemeralResource, Lease, Provider, Registry, Resource, Result, Schema, Server,
+    StoredOf, Type, Value, from_json_text, samples,
 };
-use crate::framework::{Plugin, from_json_text, planning};
 use proptest::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -94,8 +94,9 @@ struct Fleeting {
 impl EphemeralResource for Fleeting {
     const NAME: &'static str = "m365_fleeting";
     type Services = ();
+    type Private = ();
 
-    async fn open(&mut self, _: &Context<()>) -> Result<()> {
+    async fn open(&mut self, _: &mut Lease<()>, _: &Context<()>) -> Result<()> {
         self.answer = "42".to_owned().into();
         Ok(())
     }
@@ -114,7 +115,7 @@ impl Provider for Nothing {
 
 /// Speaks gRPC to the service, without a socket between.
 struct Client {
-    service: ProviderServer<Service>,
+    service: ProviderServer<Rpc<Nothing>>,
     schema: Schema,
     shape: Type,
     runtime: tokio::runtime::Runtime,
@@ -122,11 +123,11 @@ struct Client {
 
 impl Client {
     fn new() -> Self {
-        let plugin = Arc::new(Server::new(Nothing, Registry::default().resource::<Every>().ephemeral::<Fleeting>()));
-        let schema = plugin.schemas().resources[Every::NAME].0.clone();
+        let server = Server::new(Nothing, Registry::default().resource::<Every>().ephemeral::<Fleeting>());
+        let schema = server.resource(Every::NAME).unwrap().schema().clone();
         let shape = schema.object_type();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Self { service: ProviderServer::new(Service::new(plugin)), schema, shape, runtime }
+        Self { service: ProviderServer::new(Rpc(Arc::new(server))), schema, shape, runtime }
     }
 
     /// Panics on a status, which a user would see as "Plugin error".
@@ -249,10 +250,10 @@ fn a_plan_holds_what_was_configured_and_apply_what_was_planned() {
         }
         let answer = client.plan(sent);
         let planned = client.unpacked(answer.planned_state);
-        prop_assert_eq!(planning::plan_faults(&client.schema, &Dynamic::Null, &config, &planned), Vec::<String>::new());
+        prop_assert_eq!(plan_faults(&client.schema, &Dynamic::Null, &config, &planned), Vec::<String>::new());
         for (name, attribute) in &client.schema.attributes {
             if !attribute.computed {
-                prop_assert_eq!(planned.attribute(name), config.attribute(name));
+                prop_assert_eq!(planned.get(name), config.get(name));
             }
         }
     });
@@ -268,7 +269,7 @@ fn a_plan_holds_what_was_configured_and_apply_what_was_planned() {
         let applied = client.apply(planned.clone(), encoded(&config));
         prop_assert!(!failed(&applied.diagnostics), "{:?}", applied.diagnostics);
         let (planned, state) = (client.unpacked(Some(planned)), client.unpacked(applied.new_state));
-        prop_assert_eq!(planning::apply_faults(&planned, &state), Vec::<String>::new());
+        prop_assert_eq!(apply_faults(&planned, &state), Vec::<String>::new());
         let read = client.read(encoded(&state));
         prop_assert!(!failed(&read.diagnostics), "{:?}", read.diagnostics);
         prop_assert_eq!(&client.unpacked(read.new_state), &state);
@@ -375,10 +376,13 @@ fn an_ephemeral_resource_is_announced_opened_and_closed() {
     let config = msgpack(msgpack::encode(&value("t".into(), Dynamic::Null), &shape).unwrap());
     let opened = client.open(config);
     assert_eq!(opened.diagnostics, Vec::new());
-    assert_eq!((opened.renew_at, opened.private), (None, None), "nothing to renew");
+    assert_eq!(opened.renew_at, None, "nothing to renew");
     let result = msgpack::decode(&opened.result.unwrap().msgpack, &shape);
     assert_eq!(result, Ok(value("t".into(), "42".into())));
-    let close = wire::close_ephemeral_resource::Request { type_name: Fleeting::NAME.to_owned(), private: None };
+    let close = wire::close_ephemeral_resource::Request {
+        type_name: Fleeting::NAME.to_owned(),
+        private: opened.private.clone(),
+    };
     let closed: wire::close_ephemeral_resource::Response = client.call("CloseEphemeralResource", close);
     assert_eq!(closed.diagnostics, Vec::new());
 
