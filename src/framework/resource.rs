@@ -211,7 +211,13 @@ impl<S> Context<S> {
     /// A call with nothing configured, for unit tests.
     #[cfg(test)]
     pub fn of(services: Arc<S>) -> Self {
-        Self::new(Some(services), Dynamic::Null, Duration::from_secs(60), CancellationToken::new())
+        Self::new(
+            Some(services),
+            Phase::Apply { tainted: false },
+            Dynamic::Null,
+            Duration::from_secs(60),
+            CancellationToken::new(),
+        )
     }
 
     /// What the provider offers. Fails while the provider is not configured.

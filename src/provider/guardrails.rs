@@ -125,6 +125,11 @@ pub struct Guardrails {
 }
 
 impl Guardrails {
+    /// Whether they say anything of permissions.
+    pub fn limits_permissions(&self) -> bool {
+        *self != Self::default()
+    }
+
     /// Everything that stands against a permission; nothing where it may be asked for.
     fn objections(&self, asked: &Asked) -> Vec<String> {
         let mut found = Vec::new();

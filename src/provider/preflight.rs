@@ -3,8 +3,8 @@
 
 use super::services::Cx;
 use crate::catalog::{Catalog, Kind};
-use crate::framework::{Diagnostic, Diagnostics, Result};
-use crate::graph::needed::{Operation, Right, WRITERS};
+use crate::framework::{Computed, Diagnostic, Diagnostics, Result};
+use crate::graph::needed::{Operation, Right, WRITE_APPLICATION, WRITERS};
 use crate::graph::{Claims, Graph};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -218,7 +218,7 @@ impl Cx {
         if work.is_empty() || mode == PreflightMode::Off {
             return Ok(());
         }
-        let graph = self.graph(tenant)?;
+        let Ok(graph) = self.tenant(tenant).await.map(|tenant| tenant.graph) else { return Ok(()) };
         let Ok(claims) = graph.token_claims().await else { return Ok(()) };
         let mut judged = Vec::new();
         for one in work {
@@ -244,6 +244,14 @@ impl Cx {
             if is_error { found.push(said) } else { self.warn(said) }
         }
         found.into_result()
+    }
+}
+
+impl Cx {
+    /// The same for what changes an application: what it asks for, its credentials, itself. `None`: the run makes it.
+    pub async fn preflight_application(&self, tenant: &Computed<String>, application: Option<&str>) -> Result<()> {
+        let work = [Work { operation: &WRITE_APPLICATION, application }];
+        self.preflight(tenant.known().map(String::as_str), &work).await
     }
 }
 

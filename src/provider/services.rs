@@ -219,6 +219,12 @@ impl Context<Services> {
         self.configured_services()?.settings.max_secret_lifetime.as_deref()
     }
 
+    /// What the provider block allows plans to ask for; `None` while it is not known: then a plan in apply judges.
+    pub fn guardrails(&self) -> Option<&super::guardrails::Guardrails> {
+        let settings = &self.configured_services()?.settings;
+        (!settings.unknown.contains(&"guardrails")).then_some(&settings.guardrails)
+    }
+
     /// Whether the catalogue's ids hold in the configured cloud; assumed while the provider is not configured.
     pub fn catalogue_ids_hold(&self) -> bool {
         self.configured_services().is_none_or(Services::catalogue_ids_hold)
