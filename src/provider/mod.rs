@@ -10,6 +10,7 @@ pub mod guardrails;
 pub mod lifetime;
 pub mod policies;
 pub mod preflight;
+pub mod risk;
 pub mod run;
 mod services;
 

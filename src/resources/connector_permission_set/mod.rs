@@ -7,7 +7,7 @@ pub use super::permissions::ApiPermissions;
 use super::missing::deleted_application;
 use super::ownership::{self, Ownership, Words, listed, refuse_in_plan, spare_taken};
 use super::permissions::{Declared, Named, Names, PermissionId, look_up, named_in, report, warn_of_respelled};
-use super::review::{Doubts, Review, RiskSummary, check_acknowledge};
+use super::review::{Doubts, Review, check_acknowledge};
 use super::stale::warn_of_stale;
 use super::{plan_tenant, target};
 use crate::catalog::{Kind, PermissionKey, ProfileVersion, Selection};
@@ -16,6 +16,7 @@ use crate::framework::{
     guid, is_guid, keeps_state,
 };
 use crate::graph::{Application, Writes};
+use crate::provider::risk::RiskSummary;
 use crate::provider::{Claim, Cx, Planned, Services};
 use requested::{Change, overlaid, requested, view_of, write};
 use schemars::JsonSchema;

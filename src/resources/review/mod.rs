@@ -7,40 +7,12 @@ pub(crate) use doubts::Doubts;
 
 use super::ownership::listed;
 use super::permissions::{Declared, Names, PermissionId};
-use crate::catalog::{PermissionKey, Rating, Risk};
+use crate::catalog::{PermissionKey, Risk};
 use crate::framework::{Diagnostic, Diagnostics, Path, Result, Step};
 use crate::provider::Cx;
 use crate::provider::guardrails::Asked;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::provider::risk::rating;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How much the permissions of a set let their holder do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RiskSummary {
-    /// The highest class among them: `low`, `medium`, `high` or `critical`; null where there are none.
-    pub worst: Option<Risk>,
-    /// Class of each permission, by permission key.
-    pub permissions: BTreeMap<String, Risk>,
-}
-
-impl RiskSummary {
-    /// Of permission keys as they stand in a state, in a connector that has these directory roles too.
-    pub(crate) fn of<'t>(texts: impl IntoIterator<Item = &'t String>, roles: &BTreeSet<String>, cx: &Cx) -> Self {
-        let rated = |text: &String| {
-            // What is no key is unknown, and what is unknown counts as high.
-            let key = text.parse::<PermissionKey>().ok();
-            let risk = key.map_or(Risk::High, |key| rating(&key, roles, cx).risk);
-            (text.clone(), risk)
-        };
-        let permissions: BTreeMap<_, _> = texts.into_iter().map(rated).collect();
-        Self { worst: permissions.values().max().copied(), permissions }
-    }
-}
-
-fn rating(key: &PermissionKey, roles: &BTreeSet<String>, cx: &Cx) -> Rating {
-    cx.catalog().rating_with_roles(key, roles.iter().map(String::as_str))
-}
 
 /// Permissions that a plan asks for, and what is known beside them.
 pub(crate) struct Review<'a> {
