@@ -1,7 +1,10 @@
 //! Graph's `tenantAppManagementPolicy`: what a tenant allows of credentials.
 
+use super::date::Date;
 use super::errors::GraphError;
-use super::transport::{Graph, escaped};
+use super::http::escaped;
+use super::lenient::null_as_default;
+use super::transport::Graph;
 use jiff::{SignedDuration, Span, Timestamp};
 use serde::Deserialize;
 
@@ -17,33 +20,53 @@ pub struct AppManagementPolicy {
 
 /// What a policy says of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PasswordRule {
+pub struct PasswordRule {
+    /// What it forbids.
+    pub limit: PasswordLimit,
+    /// Whether it leaves out callers that bear certain security attributes: this one may be among them.
+    pub has_exemptions: bool,
+}
+
+/// What a policy forbids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PasswordLimit {
     /// No secret at all may be made.
     Forbidden,
     /// It may live no longer than this, as the policy writes it and as a duration.
-    Limited(String, SignedDuration),
+    Lifetime(String, SignedDuration),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Restriction {
-    restriction_type: String,
+    #[serde(default)]
+    restriction_type: Option<String>,
     #[serde(default)]
     state: Option<String>,
     #[serde(default)]
     max_lifetime: Option<String>,
     #[serde(default)]
-    restrict_for_apps_created_after_date_time: Option<Timestamp>,
+    restrict_for_apps_created_after_date_time: Option<Date>,
+    /// Source: `appManagementPolicyActorExemptions` of Graph's metadata: callers by their custom security attributes.
+    #[serde(default)]
+    exclude_actors: Option<Exemptions>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Exemptions {
+    #[serde(default, deserialize_with = "null_as_default")]
+    custom_security_attributes: Vec<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     id: String,
     #[serde(default)]
     display_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     is_enabled: bool,
     /// The tenant's policy.
     #[serde(default)]
@@ -56,7 +79,7 @@ struct Wire {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Restrictions {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     password_credentials: Vec<Restriction>,
 }
 
@@ -80,7 +103,8 @@ impl AppManagementPolicy {
     /// What it says of secrets of an application that was made at `created`.
     pub fn of_passwords(&self, created: Timestamp) -> Vec<PasswordRule> {
         let holds = |one: &&Restriction| {
-            one.is_enabled() && one.restrict_for_apps_created_after_date_time.is_none_or(|since| created >= since)
+            let since = one.restrict_for_apps_created_after_date_time.as_ref().and_then(Date::time);
+            one.is_enabled() && since.is_none_or(|since| created >= since)
         };
         self.restrictions.iter().filter(holds).filter_map(Restriction::rule).collect()
     }
@@ -93,16 +117,19 @@ impl Restriction {
     }
 
     fn rule(&self) -> Option<PasswordRule> {
-        match self.restriction_type.as_str() {
-            "passwordAddition" => Some(PasswordRule::Forbidden),
+        let limit = match self.restriction_type.as_deref()? {
+            "passwordAddition" => PasswordLimit::Forbidden,
             "passwordLifetime" => {
                 let text = self.max_lifetime.clone()?;
                 let span: Span = text.parse().ok()?;
-                let limit = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
-                Some(PasswordRule::Limited(text, limit))
+                let longest = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+                PasswordLimit::Lifetime(text, longest)
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        let exempt = self.exclude_actors.as_ref();
+        let has_exemptions = exempt.is_some_and(|exempt| !exempt.custom_security_attributes.is_empty());
+        Some(PasswordRule { limit, has_exemptions })
     }
 }
 
@@ -150,10 +177,12 @@ mod tests {
 
     #[test]
     fn a_policy_tells_old_applications_from_new_ones() {
-        let limited = PasswordRule::Limited("P90DT12H".to_owned(), SignedDuration::from_hours(90 * 24 + 12));
+        let rule = |limit| PasswordRule { limit, has_exemptions: false };
+        let longest = SignedDuration::from_hours(90 * 24 + 12);
+        let limited = rule(PasswordLimit::Lifetime("P90DT12H".to_owned(), longest));
         let policy = policy(RESTRICTIVE);
         assert_eq!(policy.of_passwords(at("2025-12-31T23:59:59Z")), vec![limited.clone()]);
-        assert_eq!(policy.of_passwords(at("2026-01-01T00:00:00Z")), vec![PasswordRule::Forbidden, limited]);
+        assert_eq!(policy.of_passwords(at("2026-01-01T00:00:00Z")), vec![rule(PasswordLimit::Forbidden), limited]);
     }
 
     #[test]
@@ -164,5 +193,19 @@ mod tests {
             r#"{ "id": "p", "isEnabled": true, "applicationRestrictions": { "passwordCredentials": [ { "restrictionType": "passwordAddition", "state": "disabled" } ] } }"#,
         );
         assert_eq!(none.of_passwords(at("2026-01-01T00:00:00Z")), Vec::new());
+    }
+
+    #[test]
+    fn callers_that_a_policy_leaves_out_are_seen() {
+        let attributes = r#"[{ "id": "Set_Name", "operator": "equals", "value": "x" }]"#;
+        for (exempt, expected) in [(attributes, true), ("[]", false), ("null", false)] {
+            let restriction = format!(
+                r#"{{ "restrictionType": "passwordAddition", "excludeActors": {{ "customSecurityAttributes": {exempt} }} }}"#
+            );
+            let policy = policy(&format!(
+                r#"{{ "isEnabled": true, "applicationRestrictions": {{ "passwordCredentials": [{restriction}] }} }}"#
+            ));
+            assert_eq!(policy.of_passwords(at("2026-01-01T00:00:00Z"))[0].has_exemptions, expected, "{exempt}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Graph's `appRoleAssignment`: consent for an application permission.
 
 use super::errors::GraphError;
-use super::transport::{Graph, Retry, escaped};
+use super::http::escaped;
+use super::transport::{Graph, Retry};
 use serde::{Deserialize, Serialize};
 
 /// An application permission that is granted.
@@ -46,6 +47,7 @@ impl Graph {
 
     /// Revokes. Gone already is success.
     pub async fn revoke_app_role(&self, client: &str, assignment: &str) -> Result<(), GraphError> {
-        self.delete(&format!("/servicePrincipals/{}/appRoleAssignments/{}", escaped(client), escaped(assignment))).await
+        let path = format!("/servicePrincipals/{}/appRoleAssignments/{}", escaped(client), escaped(assignment));
+        self.delete(&path).await.map(|_| ())
     }
 }

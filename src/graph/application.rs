@@ -1,8 +1,10 @@
 //! Graph's `application`.
 
 use super::errors::GraphError;
-use super::transport::{Graph, Retry, escaped, quoted};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use super::http::{escaped, quoted};
+use super::lenient::null_as_default;
+use super::transport::{Graph, Retry};
+use serde::{Deserialize, Serialize, Serializer};
 
 const SELECT: &str = "id,appId,displayName,description,notes,uniqueName,signInAudience,createdDateTime,publisherDomain,\
 deletedDateTime,serviceManagementReference,tags,web,spa,publicClient,requiredResourceAccess,servicePrincipalLockConfiguration";
@@ -52,8 +54,10 @@ pub struct Application {
 #[serde(rename_all = "camelCase")]
 pub struct RequiredResourceAccess {
     /// The API's client id.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub resource_app_id: String,
     /// The permissions.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub resource_access: Vec<ResourceAccess>,
 }
 
@@ -63,7 +67,7 @@ pub struct ResourceAccess {
     /// Id of the app role or scope.
     pub id: String,
     /// `Role` or `Scope`.
-    #[serde(rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "null_as_default")]
     pub kind: String,
 }
 
@@ -90,7 +94,7 @@ struct Wire {
     deleted_date_time: Option<String>,
     #[serde(default)]
     service_management_reference: Option<String>,
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "null_as_default")]
     tags: Vec<String>,
     #[serde(default)]
     web: Option<Platform>,
@@ -98,20 +102,16 @@ struct Wire {
     spa: Option<Platform>,
     #[serde(default)]
     public_client: Option<Platform>,
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "null_as_default")]
     required_resource_access: Vec<RequiredResourceAccess>,
     #[serde(default)]
     service_principal_lock_configuration: Option<Lock>,
 }
 
-fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Vec<T>, D::Error> {
-    Ok(Option::<Vec<T>>::deserialize(input)?.unwrap_or_default())
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Platform {
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "null_as_default")]
     redirect_uris: Vec<String>,
 }
 
@@ -330,8 +330,8 @@ impl Graph {
         #[derive(Deserialize)]
         struct Id {}
         let path = format!("/applications/{}?$select=id", escaped(id));
-        let repetitions = if self.has_written() { 4 } else { 0 };
-        match self.settled_after(repetitions, || self.get::<Id>(&path)).await {
+        let look = || self.get::<Id>(&path);
+        match if self.has_written() { self.settled(look).await } else { look().await } {
             Err(error) if error.is_not_found() => Ok(false),
             other => other.map(|_| true),
         }
@@ -358,8 +358,8 @@ impl Graph {
         self.settled(|| self.patch(&path, &body)).await
     }
 
-    /// Soft: it can be restored for 30 days. Gone already is success.
-    pub async fn delete_application(&self, id: &str) -> Result<(), GraphError> {
+    /// Soft: it can be restored for 30 days. `false`: it is gone already.
+    pub async fn delete_application(&self, id: &str) -> Result<bool, GraphError> {
         self.delete(&format!("/applications/{}", escaped(id))).await
     }
 
@@ -377,8 +377,7 @@ impl Graph {
     pub async fn add_application_owner(&self, id: &str, owner: &str) -> Result<(), GraphError> {
         let body = Reference { id: format!("{}/directoryObjects/{}", self.base(), escaped(owner)) };
         let path = format!("/applications/{}/owners/$ref", escaped(id));
-        // An owner that does not exist gets the same answer as an application that is not replicated yet.
-        match self.settled_after(3, || self.post_empty(&path, &body, Retry::Safe)).await {
+        match self.settled(|| self.post_empty(&path, &body, Retry::Safe)).await {
             Err(error) if error.is_reference_present() => Ok(()),
             other => other,
         }
@@ -386,6 +385,6 @@ impl Graph {
 
     /// Removes an owner. None already is success.
     pub async fn remove_application_owner(&self, id: &str, owner: &str) -> Result<(), GraphError> {
-        self.delete(&format!("/applications/{}/owners/{}/$ref", escaped(id), escaped(owner))).await
+        self.delete(&format!("/applications/{}/owners/{}/$ref", escaped(id), escaped(owner))).await.map(|_| ())
     }
 }

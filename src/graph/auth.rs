@@ -1,11 +1,15 @@
 //! Signing in: one trait for all methods, a cache that refreshes once for all who wait, and what Entra's refusals mean.
 
+use super::http::{self, Seconds};
 use base64::Engine;
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// How long before its end a token is replaced: a request that begins with it may take a while.
+const AHEAD: Duration = Duration::from_secs(300);
 
 /// A way to get a token. Implementations are one small file each.
 pub trait TokenSource: Send + Sync {
@@ -33,8 +37,15 @@ pub struct TokenRequest<'a> {
 pub struct AccessToken {
     /// The token.
     pub secret: SecretString,
-    /// By the local monotonic clock, so that a wrong wall clock does no harm.
-    pub expires: Instant,
+    /// When it is to be replaced by a new one. By the local monotonic clock, so that a wrong wall clock does no harm.
+    pub stale: Instant,
+}
+
+impl AccessToken {
+    /// One that was asked for then and is good for so long. It is replaced five minutes before its end, a short one after half its life.
+    pub fn lasting(secret: SecretString, asked: Instant, life: Duration) -> Self {
+        Self { secret, stale: asked + life.saturating_sub(AHEAD).max(life / 2) }
+    }
 }
 
 /// Why there is no token.
@@ -123,22 +134,7 @@ struct Refusal {
 #[derive(Deserialize)]
 struct Granted {
     access_token: SecretString,
-    #[serde(deserialize_with = "number_or_text")]
-    expires_in: u64,
-}
-
-/// Some services send seconds as text.
-pub(super) fn number_or_text<'de, D: serde::Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Number(u64),
-        Text(String),
-    }
-    match Either::deserialize(input)? {
-        Either::Number(seconds) => Ok(seconds),
-        Either::Text(text) => text.parse().map_err(serde::de::Error::custom),
-    }
+    expires_in: Seconds,
 }
 
 /// The v2.0 token endpoint, which is also the audience of what is signed for it.
@@ -173,17 +169,14 @@ pub(super) async fn post_form(request: TokenRequest<'_>, fields: &[(&str, &str)]
         .form(fields)
         .send()
         .await
-        .map_err(|error| unreachable(root_cause(&error), None))?;
+        .map_err(|error| unreachable(http::root_cause(&error), None))?;
     let status = answer.status();
-    let retry_after = super::transport::retry_after(answer.headers(), jiff::Timestamp::now());
-    let body = answer.bytes().await.map_err(|error| unreachable(root_cause(&error), None))?;
+    let retry_after = http::retry_after(answer.headers(), jiff::Timestamp::now());
+    let body = http::body(answer).await.map_err(|why| unreachable(why, None))?;
     if status.is_success() {
         let granted: Granted = serde_json::from_slice(&body)
             .map_err(|_| AuthError::Shape("it lacks access_token or expires_in".to_owned()))?;
-        return Ok(AccessToken {
-            secret: granted.access_token,
-            expires: asked + Duration::from_secs(granted.expires_in),
-        });
+        return Ok(AccessToken::lasting(granted.access_token, asked, granted.expires_in.duration()));
     }
     match serde_json::from_slice::<Refusal>(&body) {
         Ok(refusal) if status.is_client_error() && status.as_u16() != 429 && !refusal.error.is_empty() => {
@@ -195,15 +188,6 @@ pub(super) async fn post_form(request: TokenRequest<'_>, fields: &[(&str, &str)]
         }
         _ => Err(unreachable(format!("it answered {status}"), retry_after)),
     }
-}
-
-/// The innermost cause: reqwest's own text is only "error sending request".
-pub(super) fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }
 
 /// What a token says of its holder. Not verified: it is our own, straight from the login service. All `None` where the token cannot
@@ -244,7 +228,7 @@ pub(super) struct TokenCache {
 }
 
 impl TokenCache {
-    /// A token good for at least five minutes (or half its life), but not `rejected`, which Graph refused.
+    /// A token that is not stale, and not `rejected`, which Graph refused.
     pub(super) async fn get(
         &self,
         source: &dyn TokenSource,
@@ -253,7 +237,7 @@ impl TokenCache {
     ) -> Result<AccessToken, AuthError> {
         let mut present = self.present.lock().await;
         if let Some(token) = present.as_ref()
-            && token.expires > Instant::now() + Duration::from_secs(300)
+            && token.stale > Instant::now()
             && rejected.is_none_or(|rejected| rejected.expose_secret() != token.secret.expose_secret())
         {
             return Ok(token.clone());

@@ -1,6 +1,7 @@
 //! Signing in as whoever is logged in to the Azure CLI. Source: `az account get-access-token --help`.
 
 use super::auth::{AccessToken, AuthError, TokenRequest, TokenSource};
+use super::http::Seconds;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -25,7 +26,7 @@ struct Given {
     #[serde(rename = "accessToken")]
     token: SecretString,
     /// Seconds since 1970.
-    expires_on: Option<i64>,
+    expires_on: Option<Seconds>,
     tenant: Option<String>,
 }
 
@@ -109,10 +110,8 @@ async fn token(scope: &str, tenant: &str) -> Result<AccessToken, AuthError> {
             "The Azure CLI's login belongs to tenant {found}, and cannot be used for {tenant}. Choose another way to sign in."
         )));
     }
-    let left = given.expires_on.map_or(ASSUMED, |end| {
-        Duration::from_secs(u64::try_from(end - jiff::Timestamp::now().as_second()).unwrap_or_default())
-    });
-    Ok(AccessToken { secret: given.token, expires: asked + left })
+    let left = given.expires_on.map_or(ASSUMED, |end| end.from(jiff::Timestamp::now()));
+    Ok(AccessToken::lasting(given.token, asked, left))
 }
 
 impl TokenSource for AzureCli {

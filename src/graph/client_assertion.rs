@@ -2,8 +2,9 @@
 //! anew for every sign-in. Source: Microsoft's documentation of workload identity federation, GitHub's and Azure DevOps' of their
 //! token endpoints.
 
-use super::auth::{AccessToken, AuthError, TokenRequest, TokenSource, post_assertion, root_cause};
+use super::auth::{AccessToken, AuthError, TokenRequest, TokenSource, post_assertion};
 use super::endpoints::may_get_credentials;
+use super::http;
 use futures_util::future::BoxFuture;
 use reqwest::{RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -127,16 +128,16 @@ fn endpoint(url: &str) -> Result<Url, AuthError> {
 async fn ask<T: serde::de::DeserializeOwned>(url: &Url, asked: RequestBuilder, hint: &str) -> Result<T, AuthError> {
     let origin = url.origin().ascii_serialization();
     let unreachable = |why| AuthError::Unreachable { login: origin.clone(), why, retry_after: None };
-    let answer = asked.send().await.map_err(|why| unreachable(root_cause(&why)))?;
+    let answer = asked.send().await.map_err(|why| unreachable(http::root_cause(&why)))?;
     let status = answer.status();
     if status.is_server_error() || status.as_u16() == 429 {
         return Err(AuthError::Unreachable {
             login: origin,
             why: format!("it answered {status}"),
-            retry_after: super::transport::retry_after(answer.headers(), jiff::Timestamp::now()),
+            retry_after: http::retry_after(answer.headers(), jiff::Timestamp::now()),
         });
     }
-    let body = answer.bytes().await.map_err(|why| unreachable(root_cause(&why)))?;
+    let body = http::body(answer).await.map_err(unreachable)?;
     let refused = |what: String| AuthError::Source(format!("No OIDC token came from {origin}: {what}. {hint}"));
     if !status.is_success() {
         return Err(refused(format!("it answered {status}")));

@@ -1,7 +1,9 @@
 //! What an application, or its service principal, can sign in with.
 
 use super::errors::GraphError;
-use super::transport::{Graph, Retry, escaped};
+use super::http::escaped;
+use super::lenient::null_as_default;
+use super::transport::{Graph, Retry};
 use serde::{Deserialize, Serialize};
 
 /// Secrets and certificates of an application or a service principal.
@@ -9,10 +11,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
     /// Secrets.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub password_credentials: Vec<Credential>,
     /// Certificates.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub key_credentials: Vec<Credential>,
 }
 
@@ -21,6 +23,7 @@ pub struct Credentials {
 #[serde(rename_all = "camelCase")]
 pub struct Credential {
     /// GUID.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub key_id: String,
     /// Name.
     #[serde(default)]
@@ -54,20 +57,17 @@ impl Graph {
 
     /// Removes a secret of an application. Gone already is success.
     pub async fn remove_password(&self, application: &str, key_id: &str) -> Result<(), GraphError> {
-        let path = format!("/applications/{}/removePassword", escaped(application));
-        let body = KeyId { key_id };
-        // What is not found is gone, and not waited for.
-        match self.settled_after(0, || self.post_empty(&path, &body, Retry::Safe)).await {
-            Err(error) if error.is_not_found() || error.is_no_such_password() => Ok(()),
-            other => other,
-        }
+        self.remove_password_at(&format!("/applications/{}/removePassword", escaped(application)), key_id).await
     }
 
     /// Removes a secret of a service principal. Gone already is success.
     pub async fn remove_service_principal_password(&self, principal: &str, key_id: &str) -> Result<(), GraphError> {
-        let path = format!("/servicePrincipals/{}/removePassword", escaped(principal));
+        self.remove_password_at(&format!("/servicePrincipals/{}/removePassword", escaped(principal)), key_id).await
+    }
+
+    async fn remove_password_at(&self, path: &str, key_id: &str) -> Result<(), GraphError> {
         let body = KeyId { key_id };
-        match self.settled_after(0, || self.post_empty(&path, &body, Retry::Safe)).await {
+        match self.settled_removal(|| self.post_empty(path, &body, Retry::Safe)).await {
             Err(error) if error.is_not_found() || error.is_no_such_password() => Ok(()),
             other => other,
         }

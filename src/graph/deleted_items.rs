@@ -2,12 +2,23 @@
 
 use super::application::Application;
 use super::errors::GraphError;
+use super::http::{escaped, quoted};
 use super::service_principal::ServicePrincipal;
-use super::transport::{Graph, Retry, escaped, quoted};
+use super::transport::{Graph, Retry};
+use super::writes::WINDOW;
 use serde::Serialize;
 
 #[derive(Serialize)]
 struct Nothing {}
+
+/// What became of a purge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purged {
+    /// It is gone for good.
+    Removed,
+    /// It is not among the deleted items: it never was, is gone already, or does not show there yet.
+    Absent,
+}
 
 impl Graph {
     /// A deleted application, by object id.
@@ -41,8 +52,25 @@ impl Graph {
         }
     }
 
-    /// Removes a deleted object for good. Gone already is success.
-    pub async fn purge_deleted_item(&self, id: &str) -> Result<(), GraphError> {
-        self.delete(&format!("/directory/deletedItems/{}", escaped(id))).await
+    /// Removes a deleted object for good.
+    pub async fn purge_deleted_item(&self, id: &str) -> Result<Purged, GraphError> {
+        let path = format!("/directory/deletedItems/{}", escaped(id));
+        Ok(if self.delete(&path).await? { Purged::Removed } else { Purged::Absent })
+    }
+
+    /// The same for what was deleted a moment ago: it may not show among the deleted items yet, and is waited for.
+    pub async fn purge_once_deleted(&self, id: &str) -> Result<Purged, GraphError> {
+        let mut waits = self.waits();
+        loop {
+            let purged = self.purge_deleted_item(id).await?;
+            if purged == Purged::Removed {
+                return Ok(purged);
+            }
+            match waits.again(WINDOW, None).await {
+                Ok(true) => {}
+                Ok(false) | Err(GraphError::DeadlineExceeded { .. }) => return Ok(purged),
+                Err(why) => return Err(why),
+            }
+        }
     }
 }

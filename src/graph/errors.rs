@@ -109,7 +109,8 @@ impl ApiError {
     pub(super) fn parse(method: &str, path: &str, status: u16, body: &[u8], request_id: Option<String>) -> Self {
         let inner = serde_json::from_slice::<Body>(body).map(|body| body.error).unwrap_or_default();
         let request_id = inner.inner.and_then(|inner| inner.request_id).or(request_id);
-        let needed = (status == 403).then(|| needed(method, path)).flatten();
+        let about_rights = status == 403 && RIGHTS.iter().any(|code| code.eq_ignore_ascii_case(&inner.code));
+        let needed = about_rights.then(|| needed(method, path)).flatten();
         Self {
             tried: format!("{method} {}", path.split('?').next().unwrap_or(path)),
             status,
@@ -124,12 +125,23 @@ impl ApiError {
 impl ApiError {
     /// How to mend what Graph's code says, where the text alone does not tell.
     pub fn advice(&self) -> Option<&'static str> {
-        POLICY_CODES.iter().find(|(code, _)| *code == self.code).map(|(_, advice)| *advice)
+        ADVICE.iter().find(|(code, _)| *code == self.code).map(|(_, advice)| *advice)
     }
 }
 
-/// Refusals by an app management policy, whose id is in Graph's own text. Source: the codes that teamsfx and Azure CLI users report.
-const POLICY_CODES: &[(&str, &str)] = &[
+/// Codes of a 403 that mean missing rights; none where a proxy or the service's front end answers. Others speak of quotas, locks and
+/// policies: a permission would not help. Source: Graph's documentation of error responses, and what its directory answers.
+const RIGHTS: &[&str] =
+    &["", "Authorization_RequestDenied", "Authorization_IdentityNotFound", "AccessDenied", "Forbidden", "Unauthorized"];
+
+/// What refusals mean by their code. Source: of the app management policy, whose id is in Graph's own text, the codes that teamsfx and
+/// Azure CLI users report; of quotas, Entra's service limits.
+const ADVICE: &[(&str, &str)] = &[
+    (
+        "Directory_QuotaExceeded",
+        "A limit of the directory is reached, which no permission lifts: an application holds 20 federated credentials at most, an \
+         identity without an administrator's role makes 250 objects, and a tenant has a quota of its own. Deleted objects count until they are purged.",
+    ),
     (
         "CredentialInvalidLifetimeAsPerAppPolicy",
         "The tenant's app management policy limits how long a secret may live: shorten `valid_for`, or have the policy changed \
@@ -152,6 +164,28 @@ impl GraphError {
 
     fn is(&self, status: u16, text: &str) -> bool {
         self.api().is_some_and(|error| error.status == status && error.message.to_lowercase().contains(text))
+    }
+
+    /// Graph's own text; empty where the error is not Graph's.
+    pub(super) fn text(&self) -> &str {
+        self.api().map_or("", |error| &error.message)
+    }
+
+    /// The same refusal, as the end of a contention.
+    pub(super) fn into_contended(self) -> Self {
+        let tried = self.api().map(|error| error.tried.clone()).unwrap_or_default();
+        Self::Contended { tried, last: Some(self.to_string()) }
+    }
+
+    /// A value in the request is wrong.
+    pub(super) fn is_bad_request(&self) -> bool {
+        self.api().is_some_and(|error| error.status == 400)
+    }
+
+    /// The application locks what was to be changed of its service principal. Source: azure-cli#28734; newer answers add what enforces it
+    /// to the code.
+    pub fn is_locked_principal(&self) -> bool {
+        self.api().is_some_and(|error| error.code.starts_with("CannotUpdateLockedServicePrincipalProperty"))
     }
 
     /// The object is gone, or not yet there.

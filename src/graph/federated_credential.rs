@@ -2,7 +2,9 @@
 
 use super::application::Patch;
 use super::errors::GraphError;
-use super::transport::{Graph, Retry, escaped};
+use super::http::escaped;
+use super::lenient::null_as_default;
+use super::transport::{Graph, Retry};
 use serde::{Deserialize, Serialize};
 
 /// Trust in tokens of another issuer.
@@ -12,6 +14,7 @@ pub struct FederatedCredential {
     /// GUID.
     pub id: String,
     /// Unique on the application; never changes.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
     /// `iss` of the tokens.
     #[serde(default)]
@@ -20,7 +23,7 @@ pub struct FederatedCredential {
     #[serde(default)]
     pub subject: Option<String>,
     /// `aud` of the tokens; one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub audiences: Vec<String>,
     /// Description.
     #[serde(default)]
@@ -84,7 +87,7 @@ impl Graph {
         new: &NewFederatedCredential,
     ) -> Result<FederatedCredential, GraphError> {
         let path = collection(application);
-        self.settled_after(4, || self.post(&path, new, Retry::Safe)).await
+        self.settled(|| self.post(&path, new, Retry::Safe)).await
     }
 
     /// Changes what the patch says.
@@ -95,13 +98,13 @@ impl Graph {
         patch: &FederatedCredentialPatch,
     ) -> Result<(), GraphError> {
         let path = one(application, id);
-        self.settled_after(3, || self.patch(&path, patch)).await
+        self.settled(|| self.patch(&path, patch)).await
     }
 
     /// Removes one. Gone already is success.
     pub async fn delete_federated_credential(&self, application: &str, id: &str) -> Result<(), GraphError> {
         let path = one(application, id);
-        self.settled_after(0, || self.delete(&path)).await
+        self.settled_removal(|| self.delete(&path)).await.map(|_| ())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Signing in as the Azure resource that this program runs on. Source: Microsoft's "how to use managed identities to acquire a token"
 //! for virtual machines (IMDS) and for App Service.
 
-use super::auth::{AccessToken, AuthError, TokenRequest, TokenSource, number_or_text, root_cause};
+use super::auth::{AccessToken, AuthError, TokenRequest, TokenSource};
+use super::http::{self, Seconds, root_cause};
 use futures_util::future::BoxFuture;
 use reqwest::{Client, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -147,13 +148,13 @@ async fn once(request: RequestBuilder, origin: &str) -> Result<Answer, AuthError
         Err(why) => return Ok(Answer::Later { why: root_cause(&why), retry_after: None }),
     };
     let status = answer.status();
-    let retry_after = super::transport::retry_after(answer.headers(), jiff::Timestamp::now());
-    let body = match answer.bytes().await {
+    let retry_after = http::retry_after(answer.headers(), jiff::Timestamp::now());
+    let body = match http::body(answer).await {
         Ok(body) => body,
-        Err(why) => return Ok(Answer::Later { why: root_cause(&why), retry_after }),
+        Err(why) => return Ok(Answer::Later { why, retry_after }),
     };
     match status.as_u16() {
-        200..300 => Ok(Answer::Token(body.to_vec())),
+        200..300 => Ok(Answer::Token(body)),
         404 | 410 | 429 | 500.. => Ok(Answer::Later { why: format!("it answered {status}"), retry_after }),
         _ => Err(AuthError::Source(format!(
             "The managed identity's endpoint {origin} refused: {status} {}. Assign an identity to this resource; set `client_id` to a user-assigned \
@@ -181,8 +182,6 @@ fn reason(body: &[u8]) -> String {
 /// Reads a token. `expires_in` first, which needs no right clock; App Service has `expires_on` alone.
 fn read(body: &[u8], asked: Instant) -> Result<AccessToken, AuthError> {
     #[derive(Deserialize)]
-    struct Seconds(#[serde(deserialize_with = "number_or_text")] u64);
-    #[derive(Deserialize)]
     struct Given {
         access_token: SecretString,
         expires_in: Option<Seconds>,
@@ -194,13 +193,12 @@ fn read(body: &[u8], asked: Instant) -> Result<AccessToken, AuthError> {
         )
     };
     let given: Given = serde_json::from_slice(body).map_err(|_| unreadable())?;
-    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
     let left = match (given.expires_in, given.expires_on) {
-        (Some(Seconds(left)), _) => left,
-        (None, Some(Seconds(end))) => end.saturating_sub(now),
+        (Some(left), _) => left.duration(),
+        (None, Some(end)) => end.from(jiff::Timestamp::now()),
         (None, None) => return Err(unreadable()),
     };
-    Ok(AccessToken { secret: given.access_token, expires: asked + Duration::from_secs(left) })
+    Ok(AccessToken::lasting(given.access_token, asked, left))
 }
 
 impl TokenSource for ManagedIdentity {
@@ -229,8 +227,8 @@ mod tests {
             format!(r#"{{"access_token":"t","expires_on":{end}}}"#),
         ] {
             let asked = Instant::now();
-            let left = read(body.as_bytes(), asked).unwrap().expires - asked;
-            assert!((3598..=3600).contains(&left.as_secs()), "{body}: {left:?}");
+            let left = read(body.as_bytes(), asked).unwrap().stale - asked;
+            assert!((3297..=3300).contains(&left.as_secs()), "{body}: {left:?}");
         }
         assert!(read(br#"{"access_token":"t"}"#, Instant::now()).is_err());
     }

@@ -1,7 +1,9 @@
 //! Graph's `oauth2PermissionGrant`: consent for delegated permissions.
 
 use super::errors::GraphError;
-use super::transport::{Graph, Retry, escaped, quoted};
+use super::http::{escaped, quoted};
+use super::lenient::null_as_default;
+use super::transport::{Graph, Retry};
 use serde::{Deserialize, Serialize};
 
 /// Scopes of one API that are granted to a client.
@@ -11,6 +13,7 @@ pub struct PermissionGrant {
     /// Id of the grant.
     pub id: String,
     /// `AllPrincipals`, or `Principal` for a single user.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub consent_type: String,
     /// Object id of the API's principal.
     pub resource_id: String,
@@ -51,13 +54,15 @@ impl Graph {
         self.list(&format!("/oauth2PermissionGrants?$filter=clientId%20eq%20'{}'", quoted(client))).await
     }
 
-    /// Grants for everybody. One such grant per client and API exists: repeating is safe.
-    pub async fn create_permission_grant(&self, client: &str, resource: &str, scope: &str) -> Result<(), GraphError> {
+    /// Grants for everybody. One such grant per client and API exists: repeating is safe. `false`: there was one, and it was merged.
+    pub async fn create_permission_grant(&self, client: &str, resource: &str, scope: &str) -> Result<bool, GraphError> {
         let body = NewGrant { client_id: client, consent_type: "AllPrincipals", resource_id: resource, scope };
         let post = || self.post::<_, serde_json::Value>("/oauth2PermissionGrants", &body, Retry::Safe);
         match self.settled(post).await {
-            Err(error) if error.is_conflict() => self.add_to_permission_grant(client, resource, scope, error).await,
-            other => other.map(|_| ()),
+            Err(error) if error.is_conflict() => {
+                self.add_to_permission_grant(client, resource, scope, error).await.map(|()| false)
+            }
+            other => other.map(|_| true),
         }
     }
 
@@ -89,6 +94,6 @@ impl Graph {
 
     /// Revokes all of them. Gone already is success.
     pub async fn delete_permission_grant(&self, id: &str) -> Result<(), GraphError> {
-        self.delete(&format!("/oauth2PermissionGrants/{}", escaped(id))).await
+        self.delete(&format!("/oauth2PermissionGrants/{}", escaped(id))).await.map(|_| ())
     }
 }

@@ -1,6 +1,7 @@
 //! Graph's `organization`: the tenant itself.
 
 use super::errors::GraphError;
+use super::lenient::null_as_default;
 use super::transport::Graph;
 use serde::Deserialize;
 
@@ -15,7 +16,7 @@ pub struct Organization {
     /// Two letters.
     pub country_letter_code: Option<String>,
     /// Domains.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub verified_domains: Vec<VerifiedDomain>,
 }
 
@@ -24,12 +25,13 @@ pub struct Organization {
 #[serde(rename_all = "camelCase")]
 pub struct VerifiedDomain {
     /// Such as `contoso.com`.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
     /// Whether new users get it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub is_default: bool,
     /// Whether it is the `onmicrosoft.com` one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub is_initial: bool,
 }
 

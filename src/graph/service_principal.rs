@@ -1,7 +1,9 @@
 //! Graph's `servicePrincipal`.
 
 use super::errors::GraphError;
-use super::transport::{Graph, Retry, escaped, quoted};
+use super::http::{escaped, quoted};
+use super::lenient::null_as_default;
+use super::transport::{Graph, Retry};
 use serde::{Deserialize, Serialize};
 
 const SELECT: &str =
@@ -28,16 +30,16 @@ pub struct ServicePrincipal {
     #[serde(default)]
     pub app_role_assignment_required: Option<bool>,
     /// All tags.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub tags: Vec<String>,
     /// RFC 3339; set while it is among the deleted items.
     #[serde(default)]
     pub deleted_date_time: Option<String>,
     /// Application permissions that it offers; read by [`Graph::api_by_app_id`] only.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub app_roles: Vec<AppRole>,
     /// Delegated permissions that it offers; read by [`Graph::api_by_app_id`] only.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub oauth2_permission_scopes: Vec<PermissionScope>,
 }
 
@@ -50,21 +52,12 @@ pub struct AppRole {
     /// Name.
     #[serde(default)]
     pub value: Option<String>,
-    /// `false`: it cannot be granted at present.
+    /// Whether it can be granted.
     #[serde(default)]
     pub is_enabled: Option<bool>,
-    /// `Application`, `User`, or both.
-    #[serde(default)]
-    pub allowed_member_types: Option<Vec<String>>,
-}
-
-impl AppRole {
-    /// Whether it is a permission, and not a role for people.
-    pub fn is_for_applications(&self) -> bool {
-        self.allowed_member_types
-            .as_ref()
-            .is_none_or(|types| types.iter().any(|one| one.eq_ignore_ascii_case("Application")))
-    }
+    /// `Application` for a permission, `User` for a role of people; both for either.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub allowed_member_types: Vec<String>,
 }
 
 /// A delegated permission that an API offers.
@@ -76,7 +69,7 @@ pub struct PermissionScope {
     /// Name.
     #[serde(default)]
     pub value: Option<String>,
-    /// `false`: it cannot be granted at present.
+    /// Whether it can be granted.
     #[serde(default)]
     pub is_enabled: Option<bool>,
 }

@@ -1,18 +1,23 @@
 //! Sends requests: bearer token, retries that honour `Retry-After`, time limit, cancellation. One per tenant and credential.
 
-use super::auth::{Claims, TokenCache, TokenRequest, TokenSource, root_cause};
+use super::auth::{Claims, TokenCache, TokenRequest, TokenSource};
+use super::backoff::Backoff;
 use super::endpoints::Endpoints;
 use super::errors::{ApiError, GraphError};
+use super::fresh::Fresh;
+use super::http;
+use super::known_keys::KnownKeys;
 use super::snapshot::Snapshot;
+use super::writes::WINDOW;
 use reqwest::header::HeaderMap;
-use reqwest::{Certificate, Client, Method};
+use reqwest::{Client, Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -23,12 +28,10 @@ const IN_FLIGHT: usize = 16;
 /// First wait of the exponential back-off, doubled up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// How often a write that met another one is repeated.
-const CONCURRENT_WRITES: u32 = 8;
-/// Repetitions of what the directory still has to replicate: a minute, with these waits.
-const REPETITIONS: u32 = 8;
-/// How long what was made here may be missing on a replica.
-const FRESH: Duration = Duration::from_secs(120);
+/// How long the answer to a write is waited for once the CLI asks to stop: it may name what exists by then.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long what must be put right is given after the CLI asked to stop.
+const PUTTING_RIGHT: Duration = Duration::from_secs(10);
 
 /// How to reach a tenant.
 pub struct Options {
@@ -67,10 +70,9 @@ struct Shared {
     offset: AtomicI64,
     /// Whether anything but a read was sent.
     written: AtomicBool,
-    /// When something was made here, and its object and client ids.
-    made: Mutex<Vec<(Instant, Vec<String>)>>,
+    fresh: Fresh,
     snapshot: Snapshot,
-    seen_keys: Mutex<HashMap<String, BTreeSet<String>>>,
+    known_keys: Mutex<KnownKeys>,
 }
 
 /// Microsoft Graph in one tenant. Clones share token, connections and limits of load.
@@ -82,13 +84,15 @@ pub struct Graph {
     refreshing: bool,
 }
 
-/// Whether a request may be sent again when its answer was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Retry {
+/// Whether a request may be sent again when it is not known whether it was carried out.
+#[derive(Clone, Copy)]
+pub(super) enum Retry<'a> {
     /// Doing it twice is doing it once, or a key guards it.
     Safe,
     /// A second one could do it twice.
     Unsafe,
+    /// It may be done twice where the service answers with an error of its own: that is noted, and the caller looks for doubles.
+    Doubtful(&'a AtomicBool),
 }
 
 /// One answer.
@@ -99,8 +103,12 @@ struct Answer {
 }
 
 enum Failure {
-    /// Never sent, or no answer came.
-    Connection(String),
+    /// No connection: it was never sent.
+    Unsent(String),
+    /// No answer came, or a part of one.
+    Lost(String),
+    /// An answer of success that cannot be read.
+    Unreadable(String),
     Answer(Answer),
 }
 
@@ -114,7 +122,10 @@ impl Graph {
     /// Signs in to another API, for its token's claims: Graph itself would refuse such a token.
     pub fn with_scope(options: Options, source: Arc<dyn TokenSource>, scope: String) -> Result<Self, GraphError> {
         options.endpoints.check().map_err(|why| GraphError::Setup(why.to_string()))?;
-        let http = client(&options)?;
+        let own_machine = options.endpoints.are_loopback();
+        let roots = options.ca_certificate.as_deref();
+        let http = http::client(own_machine, roots, options.request_timeout, &options.user_agent)
+            .map_err(GraphError::Setup)?;
         let shared = Shared {
             http,
             options,
@@ -124,9 +135,9 @@ impl Graph {
             in_flight: Semaphore::new(IN_FLIGHT),
             offset: AtomicI64::new(0),
             written: AtomicBool::new(false),
-            made: Mutex::default(),
+            fresh: Fresh::default(),
             snapshot: Snapshot::default(),
-            seen_keys: Mutex::default(),
+            known_keys: Mutex::default(),
         };
         let limits =
             Limits { deadline: Instant::now() + Duration::from_secs(20 * 60), cancelled: CancellationToken::new() };
@@ -167,15 +178,24 @@ impl Graph {
         format!("{}/v1.0", self.shared.options.endpoints.graph)
     }
 
+    /// What was made here a moment ago is there, whatever a replica says.
     async fn read(&self, path: &str) -> Result<Vec<u8>, GraphError> {
-        let once = || self.send(Method::GET, path, None, Retry::Safe);
-        // What was made here a moment ago is there, whatever a replica says.
-        if self.names_fresh_object(path) { self.settled(once).await } else { once().await }
+        let mut waits = self.waits();
+        loop {
+            match self.send(Method::GET, path, None, Retry::Safe).await {
+                Err(error)
+                    if error.is_not_found()
+                        && self.shared.fresh.may_be_behind(self.now(), path, error.text())
+                        && waits.again(WINDOW, Some(&error)).await? => {}
+                other => return other,
+            }
+        }
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, GraphError> {
         let body = if self.refreshing && !self.has_written() {
-            self.shared.snapshot.get(path, || self.read(path)).await?
+            let shared = self.shared.snapshot.get(path, || self.read(path));
+            self.bounded(&format!("GET {}", without_query(path)), shared).await??
         } else {
             self.read(path).await?
         };
@@ -219,14 +239,19 @@ impl Graph {
         &self,
         path: &str,
         body: &B,
-        retry: Retry,
+        retry: Retry<'_>,
     ) -> Result<T, GraphError> {
         let answer = self.send(Method::POST, path, Some(json("POST", path, body)?), retry).await?;
         parse("POST", path, &answer)
     }
 
     /// A request whose answer, where it has one, says nothing new.
-    pub(super) async fn post_empty<B: Serialize>(&self, path: &str, body: &B, retry: Retry) -> Result<(), GraphError> {
+    pub(super) async fn post_empty<B: Serialize>(
+        &self,
+        path: &str,
+        body: &B,
+        retry: Retry<'_>,
+    ) -> Result<(), GraphError> {
         self.send(Method::POST, path, Some(json("POST", path, body)?), retry).await.map(|_| ())
     }
 
@@ -234,34 +259,29 @@ impl Graph {
         self.send(Method::PATCH, path, Some(json("PATCH", path, body)?), Retry::Safe).await.map(|_| ())
     }
 
+    /// `false`: it is gone already.
+    pub(super) async fn delete(&self, path: &str) -> Result<bool, GraphError> {
+        let deleted = self.settled_removal(|| self.send(Method::DELETE, path, None, Retry::Safe)).await;
+        self.shared.fresh.forget(path);
+        match deleted {
+            Err(error) if error.is_not_found() => Ok(false),
+            other => other.map(|_| true),
+        }
+    }
+
     /// Remembers what was made or come upon just now, by all of its ids: for a while a 404 on it is no news that it is gone.
     pub fn remember(&self, ids: &[&str]) {
-        let mut made = self.shared.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.retain(|(at, _)| at.elapsed() < FRESH);
-        made.push((Instant::now(), ids.iter().map(|id| (*id).to_owned()).collect()));
+        self.shared.fresh.remember(self.now(), ids);
     }
 
-    /// Forgets what is about to be deleted, with what shares an id with it: an application's principal goes with it.
-    fn forget(&self, path: &str) {
-        let mut made = self.shared.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let named = |(_, ids): &&(Instant, Vec<String>)| ids.iter().any(|id| path.ends_with(id.as_str()));
-        let gone: Vec<String> = made.iter().filter(named).flat_map(|(_, ids)| ids.clone()).collect();
-        made.retain(|(_, ids)| !ids.iter().any(|id| gone.contains(id)));
+    /// What was made or met here a moment ago.
+    pub(super) fn fresh(&self) -> &Fresh {
+        &self.shared.fresh
     }
 
-    /// Whether a path names an object that was made here a moment ago and not deleted since.
-    fn names_fresh_object(&self, path: &str) -> bool {
-        let made = self.shared.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.iter().any(|(at, ids)| at.elapsed() < FRESH && ids.iter().any(|id| path.contains(id.as_str())))
-    }
-
-    /// Gone already is gone.
-    pub(super) async fn delete(&self, path: &str) -> Result<(), GraphError> {
-        self.forget(path);
-        match self.send(Method::DELETE, path, None, Retry::Safe).await {
-            Err(error) if error.is_not_found() => Ok(()),
-            other => other.map(|_| ()),
-        }
+    /// What this process knows of certificates. Nothing is left half-written there by a panic elsewhere.
+    pub(super) fn known_keys(&self) -> MutexGuard<'_, KnownKeys> {
+        self.shared.known_keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn send(
@@ -269,12 +289,13 @@ impl Graph {
         method: Method,
         path: &str,
         body: Option<Vec<u8>>,
-        retry: Retry,
+        retry: Retry<'_>,
     ) -> Result<Vec<u8>, GraphError> {
-        let tried = || format!("{method} {}", path.split('?').next().unwrap_or(path));
+        let tried = format!("{method} {}", without_query(path));
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let (mut attempt, mut rejected, mut last) = (0, None, None);
         loop {
-            let token = self.token(&tried(), rejected.as_ref()).await?;
+            let token = self.token(&tried, rejected.as_ref()).await?;
             let failure = match self.once(&method, path, body.as_ref(), &token).await? {
                 Ok(answer) => return Ok(answer.body),
                 Err(failure) => failure,
@@ -283,17 +304,20 @@ impl Graph {
                 rejected = Some(token);
                 continue;
             }
-            if attempt >= self.shared.options.max_retries || !may_repeat(&failure, &method, retry) {
+            if attempt >= self.shared.options.max_retries || !may_repeat(&failure, retry) {
                 return Err(self.error(&method, path, failure));
             }
-            let wait = self.wait_before_retry(&failure, attempt);
+            let asked = match &failure {
+                Failure::Answer(answer) => http::retry_after(&answer.headers, self.now()),
+                _ => None,
+            };
             last = Some(self.error(&method, path, failure).to_string()).or(last);
-            self.pause(wait, tried(), last.as_ref()).await?;
+            self.pause(asked.unwrap_or_else(|| backoff.pause()), tried.clone(), last.as_ref()).await?;
             attempt += 1;
         }
     }
 
-    /// One request. A write that is under way is let finish when the CLI asks to stop: its answer must not be lost.
+    /// One request. A write that is under way when the CLI asks to stop is given a few seconds: its answer may name what exists by then.
     async fn once(
         &self,
         method: &Method,
@@ -301,15 +325,8 @@ impl Graph {
         body: Option<&Vec<u8>>,
         token: &SecretString,
     ) -> Result<Result<Answer, Failure>, GraphError> {
-        let tried = || format!("{method} {}", path.split('?').next().unwrap_or(path));
-        let _place = tokio::select! {
-            place = self.shared.in_flight.acquire() => place,
-            () = self.limits.cancelled.cancelled() => return Err(GraphError::Cancelled),
-            () = tokio::time::sleep_until(self.limits.deadline) => return Err(GraphError::DeadlineExceeded { tried: tried(), last: None }),
-        };
-        if self.limits.cancelled.is_cancelled() {
-            return Err(GraphError::Cancelled);
-        }
+        let tried = format!("{method} {}", without_query(path));
+        let _place = self.bounded(&tried, self.shared.in_flight.acquire()).await?;
         let id = uuid::Uuid::new_v4().to_string();
         let mut request = self
             .shared
@@ -322,25 +339,27 @@ impl Graph {
         }
         let work = exchange(request);
         let answer = if *method == Method::GET {
-            tokio::select! {
-                answer = work => answer,
-                () = self.limits.cancelled.cancelled() => return Err(GraphError::Cancelled),
-                () = tokio::time::sleep_until(self.limits.deadline) => return Err(GraphError::DeadlineExceeded { tried: tried(), last: None }),
-            }
+            self.bounded(&tried, work).await?
         } else {
             self.shared.written.store(true, Ordering::Relaxed);
             self.shared.snapshot.forget();
-            work.await
-        };
-        let status = answer.as_ref().map(|answer| answer.status).unwrap_or_default();
-        tracing::debug!(target: "m365::graph", method = %method, path = path.split('?').next().unwrap_or(path), status, client_request_id = %id, "request");
-        Ok(match answer {
-            Err(why) => Err(Failure::Connection(why)),
-            Ok(answer) => {
-                self.learn_time(&answer.headers);
-                if (200..300).contains(&answer.status) { Ok(answer) } else { Err(Failure::Answer(answer)) }
+            let mut work = pin!(work);
+            tokio::select! {
+                answer = &mut work => answer,
+                () = self.limits.cancelled.cancelled() => {
+                    tokio::time::timeout(LAST_WORDS, work).await.map_err(|_| GraphError::Cancelled)?
+                }
             }
-        })
+        };
+        let status = match &answer {
+            Ok(answer) | Err(Failure::Answer(answer)) => answer.status,
+            Err(_) => 0,
+        };
+        tracing::debug!(target: "m365::graph", method = %method, path = without_query(path), status, client_request_id = %id, "request");
+        if let Ok(answer) | Err(Failure::Answer(answer)) = &answer {
+            self.learn_time(&answer.headers);
+        }
+        Ok(answer)
     }
 
     async fn token(&self, tried: &str, rejected: Option<&SecretString>) -> Result<SecretString, GraphError> {
@@ -351,19 +370,15 @@ impl Graph {
             tenant: &options.tenant,
             scope: &self.shared.scope,
         };
-        let mut attempt = 0;
+        let (mut attempt, mut backoff) = (0, Backoff::new(FIRST_WAIT, LONGEST_WAIT));
         loop {
-            let fetched = tokio::select! {
-                fetched = self.shared.tokens.get(&*self.shared.source, request, rejected) => fetched,
-                () = self.limits.cancelled.cancelled() => return Err(GraphError::Cancelled),
-                () = tokio::time::sleep_until(self.limits.deadline) => return Err(GraphError::DeadlineExceeded { tried: tried.to_owned(), last: None }),
-            };
+            let fetched = self.bounded(tried, self.shared.tokens.get(&*self.shared.source, request, rejected)).await?;
             match fetched {
                 Ok(token) => return Ok(token.secret),
                 Err(super::AuthError::Unreachable { login, why, retry_after })
                     if attempt < options.max_retries.min(3) =>
                 {
-                    let wait = retry_after.unwrap_or_else(|| backoff(attempt));
+                    let wait = retry_after.unwrap_or_else(|| backoff.pause());
                     let last = format!("{login}: {why}");
                     self.pause(wait, tried.to_owned(), Some(&last)).await?;
                     attempt += 1;
@@ -373,20 +388,22 @@ impl Graph {
         }
     }
 
-    /// Repeats a look-up of what is known to be there, while the directory does not show it yet: up to about a minute.
-    pub async fn until_found<T, F: Future<Output = Result<Option<T>, GraphError>>>(
-        &self,
-        look: impl Fn() -> F,
-    ) -> Result<Option<T>, GraphError> {
-        let mut attempt = 0;
-        loop {
-            let found = look().await?;
-            if found.is_some() || attempt >= REPETITIONS {
-                return Ok(found);
+    /// `work`, unless the operation's time is over, or the CLI asks to stop: then it is not even begun.
+    pub async fn bounded<T>(&self, tried: &str, work: impl Future<Output = T>) -> Result<T, GraphError> {
+        tokio::select! {
+            biased;
+            () = self.limits.cancelled.cancelled() => Err(GraphError::Cancelled),
+            () = tokio::time::sleep_until(self.limits.deadline) => {
+                Err(GraphError::DeadlineExceeded { tried: tried.to_owned(), last: None })
             }
-            self.pause(backoff(attempt), "waiting for the directory to replicate".to_owned(), None).await?;
-            attempt += 1;
+            done = work => Ok(done),
         }
+    }
+
+    /// The same for what must be put right even if the CLI asks to stop meanwhile: with a little time of its own.
+    pub(super) fn regardless_of_a_stop(&self) -> Self {
+        let (deadline, cancelled) = (Instant::now() + PUTTING_RIGHT, CancellationToken::new());
+        self.within(Limits { deadline: deadline.max(self.limits.deadline), cancelled })
     }
 
     /// Waits, unless the operation's time would be over by then or the CLI asks to stop. Whoever waits wants to see what has changed.
@@ -401,87 +418,20 @@ impl Graph {
         }
     }
 
-    /// Waits before the next of several rounds, each time longer.
-    pub async fn wait(&self, round: u32, tried: &str, last: Option<&String>) -> Result<(), GraphError> {
-        self.pause(backoff(round), tried.to_owned(), last).await
-    }
-
-    /// Reads until the answer is as `settled` expects, or until that time by the server's clock: then gives it as it is.
-    pub async fn read_until<T, F: Future<Output = Result<T, GraphError>>>(
-        &self,
-        until: jiff::Timestamp,
-        read: impl Fn() -> F,
-        settled: impl Fn(&T) -> bool,
-    ) -> Result<T, GraphError> {
-        let mut round = 0;
-        loop {
-            let found = read().await?;
-            if settled(&found) || self.now() >= until {
-                return Ok(found);
-            }
-            self.wait(round, "waiting for the directory to replicate", None).await?;
-            round += 1;
-        }
-    }
-
-    /// Key ids that this process last saw on an object, by its path.
-    pub(super) fn seen_keys(&self) -> std::sync::MutexGuard<'_, HashMap<String, BTreeSet<String>>> {
-        self.shared.seen_keys.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Repeats `call` while the directory still replicates what was made a moment ago, or another write is under way: up to about a
-    /// minute.
-    pub(super) async fn settled<T, F: Future<Output = Result<T, GraphError>>>(
-        &self,
-        call: impl Fn() -> F,
-    ) -> Result<T, GraphError> {
-        self.settled_after(REPETITIONS, call).await
-    }
-
-    /// The same with so many repetitions at most: for a call that a wrong input fails with the same answer.
-    pub(super) async fn settled_after<T, F: Future<Output = Result<T, GraphError>>>(
-        &self,
-        repetitions: u32,
-        call: impl Fn() -> F,
-    ) -> Result<T, GraphError> {
-        let mut attempt = 0;
-        loop {
-            match call().await {
-                Err(error)
-                    if error.is_concurrent_write() && attempt < CONCURRENT_WRITES
-                        || error.is_replication_delay() && attempt < repetitions =>
-                {
-                    let last = error.to_string();
-                    self.pause(backoff(attempt), "waiting for the directory to replicate".to_owned(), Some(&last))
-                        .await?;
-                    attempt += 1;
-                }
-                other => return other,
-            }
-        }
-    }
-
-    fn wait_before_retry(&self, failure: &Failure, attempt: u32) -> Duration {
-        match failure {
-            Failure::Answer(answer) => retry_after(&answer.headers, self.now()).unwrap_or_else(|| backoff(attempt)),
-            Failure::Connection(_) => backoff(attempt),
-        }
-    }
-
     fn learn_time(&self, headers: &HeaderMap) {
-        let date = headers.get("date").and_then(|date| date.to_str().ok()).and_then(http_date);
-        if let Some(date) = date {
+        if let Some(date) = http::server_time(headers) {
             self.shared.offset.store(date.as_second() - jiff::Timestamp::now().as_second(), Ordering::Relaxed);
         }
     }
 
     fn error(&self, method: &Method, path: &str, failure: Failure) -> GraphError {
         match failure {
-            Failure::Connection(why) => GraphError::Unreachable {
-                tried: format!("{method} {}", path.split('?').next().unwrap_or(path)),
+            Failure::Unsent(why) | Failure::Lost(why) => GraphError::Unreachable {
+                tried: format!("{method} {}", without_query(path)),
                 graph: self.shared.options.endpoints.graph.clone(),
                 why,
             },
+            Failure::Unreadable(why) => GraphError::Shape { tried: format!("{method} {}", without_query(path)), why },
             Failure::Answer(answer) => {
                 let id = answer.headers.get("request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
                 GraphError::Api(Box::new(ApiError::parse(method.as_str(), path, answer.status, &answer.body, id)))
@@ -490,52 +440,48 @@ impl Graph {
     }
 }
 
-async fn exchange(request: reqwest::RequestBuilder) -> Result<Answer, String> {
-    let answer = request.send().await.map_err(|error| root_cause(&error))?;
+async fn exchange(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
+    let answer = request.send().await.map_err(|why| match why.is_connect() {
+        true => Failure::Unsent(http::root_cause(&why)),
+        false => Failure::Lost(http::root_cause(&why)),
+    })?;
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    let body = answer.bytes().await.map_err(|error| root_cause(&error))?;
-    Ok(Answer { status, headers, body: body.to_vec() })
-}
-
-/// Throttled and refused-for-load requests did nothing and may always be repeated; lost answers only where that is safe.
-fn may_repeat(failure: &Failure, method: &Method, retry: Retry) -> bool {
-    match failure {
-        Failure::Connection(_) => retry == Retry::Safe,
-        Failure::Answer(answer) => match answer.status {
-            429 | 503 => true,
-            504 => retry == Retry::Safe,
-            500 | 502 => *method == Method::GET,
-            _ => false,
-        },
+    let body = http::body(answer).await.map_err(Failure::Lost)?;
+    let answer = Answer { status, headers, body };
+    if !(200..300).contains(&status) {
+        return Err(Failure::Answer(answer));
+    }
+    // One that ends with its connection may have been cut short unseen.
+    match serde_json::from_slice::<IgnoredAny>(&answer.body) {
+        Err(why) if !answer.body.is_empty() => Err(Failure::Unreadable(why.to_string())),
+        _ => Ok(answer),
     }
 }
 
-/// Exponential with jitter: half fixed, half random, from the clock's finest digits.
-fn backoff(attempt: u32) -> Duration {
-    let whole = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_WAIT);
-    let random = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
-    whole / 2 + whole / 2 * random / 255
-}
-
-/// What `Retry-After` asks for, in seconds or as a date.
-pub(super) fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
-    let text = headers.get("retry-after")?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+/// What was certainly not carried out may always be repeated. Of what was answered with an error of the service nobody knows: 503 and its
+/// like may come after the commit.
+fn may_repeat(failure: &Failure, retry: Retry<'_>) -> bool {
+    match (failure, retry) {
+        (Failure::Unsent(_), _) => true,
+        (Failure::Answer(answer), _) if answer.status == 429 => true,
+        (Failure::Answer(answer), Retry::Safe) => matches!(answer.status, 500 | 502 | 503 | 504),
+        (Failure::Answer(answer), Retry::Doubtful(doubts)) if matches!(answer.status, 500 | 502 | 503 | 504) => {
+            doubts.store(true, Ordering::Relaxed);
+            true
+        }
+        (Failure::Lost(_) | Failure::Unreadable(_), Retry::Safe) => true,
+        _ => false,
     }
-    Some(Duration::try_from(http_date(text)?.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
-/// A date as HTTP writes it: `Tue, 24 Nov 2026 12:00:00 GMT`.
-fn http_date(text: &str) -> Option<jiff::Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.replace("GMT", "+0000")).ok()
+/// As it may be shown and logged.
+fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or(path)
 }
 
 fn parse<T: DeserializeOwned>(method: &str, path: &str, body: &[u8]) -> Result<T, GraphError> {
-    serde_json::from_slice(body).map_err(|why| GraphError::Shape {
-        tried: format!("{method} {}", path.split('?').next().unwrap_or(path)),
-        why: why.to_string(),
-    })
+    serde_json::from_slice(body)
+        .map_err(|why| GraphError::Shape { tried: format!("{method} {}", without_query(path)), why: why.to_string() })
 }
 
 fn json<B: Serialize>(method: &str, path: &str, body: &B) -> Result<Vec<u8>, GraphError> {
@@ -543,85 +489,32 @@ fn json<B: Serialize>(method: &str, path: &str, body: &B) -> Result<Vec<u8>, Gra
         .map_err(|why| GraphError::Shape { tried: format!("{method} {path}"), why: why.to_string() })
 }
 
-fn client(options: &Options) -> Result<Client, GraphError> {
-    let mut builder = Client::builder()
-        .timeout(options.request_timeout)
-        .user_agent(&options.user_agent)
-        .redirect(reqwest::redirect::Policy::none());
-    let roots = options.ca_certificate.as_deref().map(certificates).transpose()?;
-    builder = match (options.endpoints.are_loopback(), roots) {
-        // Neither proxy nor the machine's trust roots, whose parsing takes a while.
-        (true, roots) => builder.no_proxy().tls_certs_only(roots.unwrap_or_default()),
-        (false, Some(roots)) => builder.tls_certs_merge(roots),
-        (false, None) => builder,
-    };
-    builder
-        .build()
-        .map_err(|why| GraphError::Setup(format!("The HTTP client could not be set up: {}", root_cause(&why))))
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>, GraphError> {
-    let unreadable = |why: String| {
-        GraphError::Setup(format!("`ca_certificate_path`: {} is no usable PEM file: {why}", path.display()))
-    };
-    let text = std::fs::read(path).map_err(|why| unreadable(why.to_string()))?;
-    let found = Certificate::from_pem_bundle(&text).map_err(|why| unreadable(root_cause(&why)))?;
-    if found.is_empty() { Err(unreadable("it holds no certificate".to_owned())) } else { Ok(found) }
-}
-
-/// Text inside an OData key or filter: quotes doubled, then percent-encoded for the URL.
-pub(super) fn quoted(text: &str) -> String {
-    escaped(&text.replace('\'', "''"))
-}
-
-/// Percent-encodes everything but letters, digits and `-._~`.
-pub(super) fn escaped(text: &str) -> String {
-    text.bytes()
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn header(value: &'static str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert("retry-after", value.parse().unwrap());
-        headers
-    }
-
-    #[test]
-    fn retry_after_is_read_in_seconds_and_as_a_date() {
-        let now = "2026-11-24T12:00:00Z".parse().unwrap();
-        assert_eq!(retry_after(&header("7"), now), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after(&header("Tue, 24 Nov 2026 12:01:00 GMT"), now), Some(Duration::from_secs(60)));
-        assert_eq!(retry_after(&header("Tue, 24 Nov 2026 11:00:00 GMT"), now), Some(Duration::ZERO));
-        assert_eq!(retry_after(&header("soon"), now), None);
-    }
-
     #[test]
     fn a_lost_answer_is_repeated_only_where_that_is_safe() {
-        let lost = Failure::Connection("reset".into());
-        assert!(may_repeat(&lost, &Method::POST, Retry::Safe));
-        assert!(!may_repeat(&lost, &Method::POST, Retry::Unsafe));
+        let (doubts, lost, unsent) =
+            (AtomicBool::new(false), Failure::Lost("reset".into()), Failure::Unsent("".into()));
+        assert!(may_repeat(&lost, Retry::Safe));
+        assert!(!may_repeat(&lost, Retry::Unsafe) && !may_repeat(&lost, Retry::Doubtful(&doubts)));
+        assert!(may_repeat(&unsent, Retry::Unsafe));
+        assert!(!doubts.load(Ordering::Relaxed));
     }
 
     #[test]
-    fn keys_are_quoted_for_odata_and_the_url() {
-        assert_eq!(quoted("a'b c/d"), "a%27%27b%20c%2Fd");
-    }
-
-    #[test]
-    fn waits_grow_but_stay_bounded() {
-        assert!(backoff(0) <= FIRST_WAIT && backoff(0) >= FIRST_WAIT / 2);
-        assert!(backoff(40) <= LONGEST_WAIT);
+    fn what_may_have_been_done_is_repeated_where_that_is_safe_or_noted() {
+        let answer = |status| Failure::Answer(Answer { status, headers: HeaderMap::new(), body: Vec::new() });
+        for status in [500, 502, 503, 504] {
+            let doubts = AtomicBool::new(false);
+            assert!(may_repeat(&answer(status), Retry::Safe) && !may_repeat(&answer(status), Retry::Unsafe));
+            assert!(may_repeat(&answer(status), Retry::Doubtful(&doubts)) && doubts.load(Ordering::Relaxed));
+        }
+        let doubts = AtomicBool::new(false);
+        assert!(may_repeat(&answer(429), Retry::Unsafe) && may_repeat(&answer(429), Retry::Doubtful(&doubts)));
+        assert!(!doubts.load(Ordering::Relaxed), "a throttled request was not carried out");
+        assert!(!may_repeat(&answer(400), Retry::Safe) && !may_repeat(&answer(501), Retry::Safe));
     }
 
     /// A server of a few canned answers, to see what the client sends and when.
@@ -731,25 +624,6 @@ mod tests {
             });
             let error = graph.list::<serde_json::Value>("/x").await.unwrap_err();
             assert!(error.to_string().contains("time limit") && error.to_string().contains("429"), "{error}");
-        }
-
-        #[tokio::test]
-        async fn what_was_made_here_is_fresh_until_it_is_deleted_and_its_principal_with_it() {
-            let (graph, _) = start(&[]).await;
-            graph.remember(&["app-object", "client"]);
-            graph.remember(&["principal-object", "client"]);
-            assert!(graph.names_fresh_object("/applications/app-object?$select=id"));
-            assert!(graph.names_fresh_object("/servicePrincipals(appId='client')"));
-            graph.delete("/servicePrincipals/principal-object/appRoleAssignments/one").await.unwrap();
-            assert!(graph.names_fresh_object("/servicePrincipals/principal-object"));
-            graph.delete("/applications/app-object").await.unwrap();
-            for path in [
-                "/applications/app-object",
-                "/servicePrincipals/principal-object",
-                "/servicePrincipals(appId='client')",
-            ] {
-                assert!(!graph.names_fresh_object(path), "{path}");
-            }
         }
 
         #[tokio::test]

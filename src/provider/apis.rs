@@ -2,7 +2,7 @@
 
 use crate::catalog::{Api, Kind};
 use crate::framework::{Diagnostic, Result};
-use crate::graph::{Graph, GraphError, Limits, ServicePrincipal};
+use crate::graph::{AppRole, Graph, GraphError, ServicePrincipal};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
@@ -17,12 +17,6 @@ pub struct ApiPrincipals {
     offering: LookUps,
 }
 
-/// The same for one call, within its limits.
-pub struct Apis<'a> {
-    known: &'a ApiPrincipals,
-    limits: Limits,
-}
-
 /// Look-ups by tenant and id. Callers that ask for the same share one request; whoever makes it may give up, and the next one goes on.
 #[derive(Default)]
 struct LookUps(Mutex<HashMap<(String, String), Arc<OnceCell<Principal>>>>);
@@ -30,7 +24,7 @@ struct LookUps(Mutex<HashMap<(String, String), Arc<OnceCell<Principal>>>>);
 impl LookUps {
     async fn get<F: Future<Output = std::result::Result<Option<ServicePrincipal>, GraphError>>>(
         &self,
-        limits: &Limits,
+        graph: &Graph,
         tenant: &str,
         id: &str,
         look: impl FnOnce() -> F,
@@ -47,16 +41,8 @@ impl LookUps {
                 Err(why) => Err(Some(why)),
             }
         });
-        let found = tokio::select! {
-            biased;
-            () = limits.cancelled.cancelled() => Err(Some(GraphError::Cancelled)),
-            () = tokio::time::sleep_until(limits.deadline) => {
-                Err(Some(GraphError::DeadlineExceeded { tried: format!("GET /servicePrincipals, {id}"), last: None }))
-            }
-            found = asked => found.cloned(),
-        };
-        match found {
-            Ok(found) => Ok(Some(found)),
+        match graph.bounded(&format!("GET /servicePrincipals, {id}"), asked).await? {
+            Ok(found) => Ok(Some(found.clone())),
             Err(None) => Ok(None),
             Err(Some(why)) => Err(why),
         }
@@ -64,23 +50,16 @@ impl LookUps {
 }
 
 impl ApiPrincipals {
-    /// For one call.
-    pub fn within(&self, limits: Limits) -> Apis<'_> {
-        Apis { known: self, limits }
-    }
-}
-
-impl Apis<'_> {
     /// The principal with this object id; `None` where it is gone.
     pub async fn of_object(&self, graph: &Graph, tenant: &str, object_id: &str) -> Result<Option<Principal>> {
         let look = || graph.service_principal(object_id);
-        Ok(self.known.by_object_id.get(&self.limits, tenant, object_id, look).await?)
+        Ok(self.by_object_id.get(graph, tenant, object_id, look).await?)
     }
 
     /// The principal of the API with this client id, with its roles and scopes; `None` where the tenant lacks it.
     pub async fn offering(&self, graph: &Graph, tenant: &str, app_id: &str) -> Result<Option<Principal>> {
         let look = || graph.api_by_app_id(app_id);
-        Ok(self.known.offering.get(&self.limits, tenant, app_id, look).await?)
+        Ok(self.offering.get(graph, tenant, app_id, look).await?)
     }
 
     /// The same, made where the tenant lacks it and Graph allows that. `api` is what the catalogue knows of it.
@@ -133,6 +112,12 @@ pub struct Offered<'a> {
     pub is_permission: bool,
 }
 
+/// A role that says nothing of whom it is for is taken for a permission.
+fn is_for_applications(role: &AppRole) -> bool {
+    let types = &role.allowed_member_types;
+    types.is_empty() || types.iter().any(|one| one.eq_ignore_ascii_case("Application"))
+}
+
 /// All that the principal offers of one kind, with what nobody can be granted.
 pub fn offered(principal: &ServicePrincipal, kind: Kind) -> Vec<Offered<'_>> {
     match kind {
@@ -143,7 +128,7 @@ pub fn offered(principal: &ServicePrincipal, kind: Kind) -> Vec<Offered<'_>> {
                 id: &role.id,
                 name: role.value.as_deref().filter(|name| !name.is_empty()),
                 is_enabled: role.is_enabled != Some(false),
-                is_permission: role.is_for_applications(),
+                is_permission: is_for_applications(role),
             })
             .collect(),
         Kind::Delegated => principal
@@ -162,6 +147,7 @@ pub fn offered(principal: &ServicePrincipal, kind: Kind) -> Vec<Offered<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::{ClientSecret, Endpoints, Limits, Options};
     use std::sync::atomic::{AtomicU8, Ordering};
     use std::time::Duration;
     use tokio::time::Instant;
@@ -171,8 +157,19 @@ mod tests {
         serde_json::from_str(r#"{"id":"o","appId":"a"}"#).unwrap()
     }
 
-    fn limits(seconds: u64) -> Limits {
-        Limits { deadline: Instant::now() + Duration::from_secs(seconds), cancelled: CancellationToken::new() }
+    fn graph(seconds: u64, cancelled: &CancellationToken) -> Graph {
+        let options = Options {
+            tenant: "t".to_owned(),
+            endpoints: Endpoints { login: "http://127.0.0.1:9".to_owned(), graph: "http://127.0.0.1:9".to_owned() },
+            ca_certificate: None,
+            max_retries: 0,
+            request_timeout: Duration::from_secs(1),
+            user_agent: "test".to_owned(),
+        };
+        let nobody = ClientSecret::new(String::new(), String::new().into());
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        let limits = Limits { deadline, cancelled: cancelled.clone() };
+        Graph::new(options, Arc::new(nobody)).unwrap().within(limits)
     }
 
     #[tokio::test]
@@ -186,7 +183,7 @@ mod tests {
                     asked.fetch_add(1, Ordering::Relaxed);
                     Ok(found.then(principal))
                 };
-                all.get(&limits(9), "T", id, look).await.unwrap().is_some()
+                all.get(&graph(9, &CancellationToken::new()), "T", id, look).await.unwrap().is_some()
             }
         };
         assert_eq!(tokio::join!(ask(true, "a"), ask(true, "A")), (true, true));
@@ -197,8 +194,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_does_not_answer_holds_up_no_other_and_its_waiters_no_longer_than_they_may() {
-        let all = LookUps::default();
-        let (patient, hasty) = (limits(60), limits(1));
+        let (all, run) = (LookUps::default(), CancellationToken::new());
+        let (patient, hasty) = (graph(60, &run), graph(1, &run));
         let silent = all.get(&patient, "t", "slow", std::future::pending);
         let waits = all.get(&hasty, "t", "slow", || async { Ok(Some(principal())) });
         let other = all.get(&hasty, "another tenant", "slow", || async { Ok(Some(principal())) });
@@ -207,13 +204,9 @@ mod tests {
         assert!(other.await.unwrap().is_some());
         assert!(matches!(waits.await, Err(GraphError::DeadlineExceeded { .. })));
         assert!(matches!(silent.await, Err(GraphError::DeadlineExceeded { .. })));
-        let again = all.get(&hasty, "t", "slow", || async { Ok(Some(principal())) });
-        patient.cancelled.cancel();
-        assert!(again.await.is_err(), "its own time is over");
-        assert!(all.get(&limits(9), "t", "slow", || async { Ok(Some(principal())) }).await.unwrap().is_some());
-        let stopped = limits(9);
-        stopped.cancelled.cancel();
-        let cut = all.get(&stopped, "t", "never", std::future::pending).await;
-        assert!(matches!(cut, Err(GraphError::Cancelled)));
+        let again = graph(9, &run);
+        assert!(all.get(&again, "t", "slow", || async { Ok(Some(principal())) }).await.unwrap().is_some());
+        run.cancel();
+        assert!(matches!(all.get(&again, "t", "never", std::future::pending).await, Err(GraphError::Cancelled)));
     }
 }

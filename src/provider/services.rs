@@ -204,9 +204,8 @@ impl Context<Services> {
     }
 
     /// The tenant's API principals, each looked up once.
-    pub fn apis(&self) -> Result<super::apis::Apis<'_>> {
-        let limits = Limits { deadline: self.deadline, cancelled: self.cancelled.clone() };
-        Ok(self.services()?.apis.within(limits))
+    pub fn apis(&self) -> Result<&super::apis::ApiPrincipals> {
+        Ok(&self.services()?.apis)
     }
 
     /// The tenants' policies, each looked up once.

@@ -20,8 +20,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const WARNED_DAYS: i32 = 30;
 /// Longest name of a key. Source: Microsoft's documentation of `keyCredential`, which says that a longer one is cut.
 const LONGEST_NAME: usize = 90;
-/// How often a certificate that another process overwrote is added again.
-const ROUNDS: u32 = 4;
 
 /// A certificate on an application, with which the vendor signs in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -354,32 +352,24 @@ impl ConnectorCertificate {
             is_new.fetch_or(wanted.as_ref().is_some_and(|wanted| wanted.len() > present.len()), Ordering::Relaxed);
             wanted
         };
-        for _ in 0..ROUNDS {
-            let written = {
-                let _guard = cx.lock(&app).await?;
-                refuse_expired(certificate, graph.now())?;
-                match graph.change_key_credentials(&holder, change).await? {
-                    None if graph.application_is_there(&app).await? => {
-                        graph.change_key_credentials(&holder, change).await?
-                    }
-                    written => written,
+        let written = {
+            let _guard = cx.lock(&app).await?;
+            refuse_expired(certificate, graph.now())?;
+            match graph.change_key_credentials(&holder, change).await? {
+                None if graph.application_is_there(&app).await? => {
+                    graph.change_key_credentials(&holder, change).await?
                 }
-            };
-            if written.is_none() {
-                return Err(no_such_application(graph, &app).await?);
+                written => written,
             }
-            if !is_new.load(Ordering::Relaxed) || graph.keeps_key_credentials(&holder, &change).await? {
-                let same = |one: &KeyCredential| one.thumbprint().as_ref() == Some(&certificate.thumbprint);
-                let found = written.into_iter().flatten().find(same);
-                return found
-                    .map(|found| (found, is_new.load(Ordering::Relaxed)))
-                    .ok_or_else(|| Diagnostic::bug("a written certificate was not among those read back").into());
-            }
+        };
+        if written.is_none() {
+            return Err(no_such_application(graph, &app).await?);
         }
-        Err(Diagnostic::error("Another process keeps overwriting the application's certificates")
-            .at("application_id")
-            .help("Graph replaces all certificates of an application at once. Let one pipeline wait for the other, and apply again.")
-            .into())
+        let same = |one: &KeyCredential| one.thumbprint().as_ref() == Some(&certificate.thumbprint);
+        let found = written.into_iter().flatten().find(same);
+        found
+            .map(|found| (found, is_new.load(Ordering::Relaxed)))
+            .ok_or_else(|| Diagnostic::bug("a written certificate was not among those read back").into())
     }
 }
 

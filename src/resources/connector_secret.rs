@@ -9,7 +9,7 @@ use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Secret, Severity, Stored, Timeouts, Value, configurable,
     forces_replacement, guid, keeps_state,
 };
-use crate::graph::{AddedPassword, Graph, NewPassword, Password};
+use crate::graph::{AddedPassword, Date, Graph, NewPassword, Password};
 use crate::provider::lifetime::{days, lifetime};
 use crate::provider::{Cx, Planned, Services, resolve_tenant};
 use jiff::{SignedDuration, Timestamp};
@@ -297,12 +297,12 @@ impl Password {
     }
 
     fn replaces(&self, key_id: &str) -> bool {
-        let fraction = self.start_date_time.map(Timestamp::subsec_microsecond);
+        let fraction = self.start_date_time.as_ref().and_then(Date::time).map(Timestamp::subsec_microsecond);
         self.marked_name().is_some() && fraction == Some(trace(key_id))
     }
 
     fn starts_after(&self, time: Timestamp) -> bool {
-        self.start_date_time.is_some_and(|start| start >= time)
+        self.start_date_time.as_ref().and_then(Date::time).is_some_and(|start| start >= time)
     }
 }
 
@@ -609,7 +609,11 @@ impl ConnectorSecret {
         {
             return Err(no_such_application(&graph, id).await?);
         }
-        cx.policies()?.allow_secret(&graph, tenant.unwrap_or_default(), application, valid_for).await
+        let allowed = cx.policies()?.allow_secret(&graph, tenant.unwrap_or_default(), application, valid_for).await?;
+        if let Some(warning) = allowed {
+            cx.warn(warning);
+        }
+        Ok(())
     }
 
     /// Removes the secret of a create whose answer was lost: nobody knows its value.
@@ -636,8 +640,8 @@ impl ConnectorSecret {
     fn holds(&mut self, added: &AddedPassword) -> Result<()> {
         self.key_id = added.key_id.clone().into();
         self.hint = added.hint.clone().into();
-        self.start_date_time = added.start_date_time.to_string().into();
-        self.end_date_time = added.end_date_time.to_string().into();
+        self.start_date_time = added.start_date_time.as_ref().map(Date::to_string).into();
+        self.end_date_time = added.end_date_time.as_ref().map(Date::to_string).into();
         let text = added.secret_text.expose_secret();
         (self.value, self.encrypted_value) = match self.recipient()? {
             None => (Secret::from(text.to_owned()).into(), Computed::Null),
@@ -655,7 +659,7 @@ impl ConnectorSecret {
         let Some(found) = found else { return Err(no_such_application(graph, &key.application_id).await?) };
         let Some(one) = found.iter().find(|one| one.is(&key.key_id)) else { return Ok(None) };
         let name = one.marked_name().or(one.display_name.as_deref()).unwrap_or_default();
-        let time = |time: Option<Timestamp>| Computed::from(time.map(|time| time.to_string()));
+        let time = |time: Option<&Date>| Computed::from(time.map(Date::to_string));
         let value = Self {
             tenant_id: resolve_tenant(key.tenant_id.as_ref(), graph).await?.into(),
             application_id: key.application_id.clone().into(),
@@ -670,8 +674,8 @@ impl ConnectorSecret {
             value: Computed::Null,
             encrypted_value: Computed::Null,
             hint: one.hint.clone().into(),
-            start_date_time: time(one.start_date_time),
-            end_date_time: time(one.end_date_time),
+            start_date_time: time(one.start_date_time.as_ref()),
+            end_date_time: time(one.end_date_time.as_ref()),
             previous_key_id: Computed::Null,
             key_ids: known([&one.key_id]),
         };
@@ -777,12 +781,12 @@ mod tests {
             key_id: "x".to_owned(),
             display_name: Some(format!("siem{MARKER}")),
             hint: None,
-            start_date_time: Some(Timestamp::UNIX_EPOCH + SignedDuration::from_micros(trace(key).into())),
+            start_date_time: Some((Timestamp::UNIX_EPOCH + SignedDuration::from_micros(trace(key).into())).into()),
             end_date_time: None,
         };
         assert!(replaced(FIRST).replaces(FIRST) && !replaced(FIRST).replaces(SECOND));
         assert!(!Password { display_name: Some("siem".to_owned()), ..replaced(FIRST) }.replaces(FIRST));
-        let whole = Password { start_date_time: Some(Timestamp::UNIX_EPOCH), ..replaced(FIRST) };
+        let whole = Password { start_date_time: Some(Timestamp::UNIX_EPOCH.into()), ..replaced(FIRST) };
         assert!(!whole.replaces(FIRST) && !whole.replaces("no guid"));
     }
 }

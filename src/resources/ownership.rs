@@ -159,7 +159,7 @@ impl Words {
             .at(*at)
             .help(format!("An exclusive {resource} would {remove} these without the plan having shown it:\n{}", listed(all)))
             .help(format!("Declare them, import the {resource} with the id `{id}` so that a plan shows what will change, or set `exclusive = false`."))
-            .help(format!("Where another address of this configuration managed them until now, say with a `moved` block that the {resource} has only been renamed."))
+            .help(format!("Where another address of this configuration managed them until now, say with a `moved` block that the {resource} has only been renamed. Under `create_before_destroy` the former {resource} still stands: apply once without replacing it, or do without."))
     }
 
     fn on_their_way_out(&self, all: &[String]) -> Diagnostic {
@@ -193,7 +193,9 @@ pub(crate) fn refuse_in_plan(undeclared: &[String], words: &Words, target: &Targ
         return Ok(());
     }
     let error = words.undeclared(&target.id, undeclared);
-    if cx.is_second_plan() || cx.run()?.excuse(target, &error) {
+    let run = cx.run()?;
+    // In apply a create is planned once more, after the delete of what it replaces.
+    if cx.is_second_plan() || run.left(target).is_some() || run.excuse(target, &error) {
         cx.warn(words.on_their_way_out(undeclared));
         return Ok(());
     }
@@ -216,11 +218,7 @@ pub(crate) fn refuse_in_apply(
         cx.warn(words.on_their_way_out(undeclared));
         return Ok(());
     }
-    let Words { resource, remove, .. } = words;
-    Err(words
-        .undeclared(id, undeclared)
-        .help(format!("Under `create_before_destroy` the former {resource} has not been destroyed yet. Apply once without a replacement, which will {remove} them as its plan shows, or do without `create_before_destroy`."))
-        .into())
+    Err(words.undeclared(id, undeclared).into())
 }
 
 /// For `plan_destroy`: a create was planned on the strength of this object, which it took for its own. It is another address's, and

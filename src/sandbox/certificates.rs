@@ -3,17 +3,16 @@
 //! azure-powershell#6784.
 
 use super::errors::Failure;
+use super::moment::Moment;
 use super::store::{Object, new_id, text};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Longest name; a longer one is cut.
 const LONGEST_NAME: usize = 90;
-/// What a client may not change of a key that is there.
-const FIXED: &[&str] = &["key", "type", "usage", "customKeyIdentifier", "startDateTime", "endDateTime"];
 
 /// Completes the certificates of a body that replaces the whole collection: what the service adds to each, and what it keeps of one it
 /// knows. A body without them stays as it is.
@@ -36,11 +35,15 @@ pub(super) fn complete(body: &mut Object, before: Option<&Object>) -> Result<(),
     Ok(())
 }
 
-/// A client sends back what it has read, without the key itself. Anything that it says of a known key has to be as it was.
+/// A client sends back what it has read, without the key itself. Anything that it says of a known key has to be as it was, its name too:
+/// the service looks whether anything changed (Azure/azure-cli#7728) and takes none (Azure/azure-powershell#6219, #6784).
 fn keep(key: &mut Object, known: &Object) -> Result<(), Failure> {
-    for (name, value) in key.iter().filter(|(name, value)| FIXED.contains(&name.as_str()) && !value.is_null()) {
-        let same =
-            known.get(name) == Some(value) || moment(Some(value)).is_some_and(|at| moment(known.get(name)) == Some(at));
+    for (name, value) in key.iter().filter(|(name, value)| *name != "keyId" && !value.is_null()) {
+        let same = match name.as_str() {
+            "displayName" => known.get(name) == Some(&cut(value.clone())),
+            "startDateTime" | "endDateTime" => moment(known.get(name)) == moment(Some(value)),
+            _ => known.get(name) == Some(value),
+        };
         if !same {
             return Err(Failure::bad_request(format!(
                 "Update to existing credential with KeyId '{}' is not allowed.",
@@ -48,11 +51,7 @@ fn keep(key: &mut Object, known: &Object) -> Result<(), Failure> {
             )));
         }
     }
-    let name = key.get("displayName").cloned();
     *key = known.clone();
-    if let Some(name) = name {
-        key.insert("displayName".to_owned(), cut(name));
-    }
     Ok(())
 }
 
@@ -75,8 +74,10 @@ fn add(key: &mut Object) -> Result<(), Failure> {
     let Some((_, certificate)) = valid else {
         return Err(Failure::bad_request("Key credential is invalid: the property 'key' is no certificate."));
     };
-    let at = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).unwrap_or_default();
-    let (not_before, not_after) = (at(certificate.validity().not_before), at(certificate.validity().not_after));
+    let (not_before, not_after) = (date(certificate.validity().not_before), date(certificate.validity().not_after));
+    let (Some(not_before), Some(not_after)) = (not_before, not_after) else {
+        return Err(Failure::bad_request("Key credential is invalid: the property 'key' has no dates."));
+    };
     let (start, end) =
         (moment(key.get("startDateTime")).unwrap_or(not_before), moment(key.get("endDateTime")).unwrap_or(not_after));
     if start < not_before || start >= end {
@@ -100,8 +101,26 @@ fn add(key: &mut Object) -> Result<(), Failure> {
     Ok(())
 }
 
-fn moment(value: Option<&Value>) -> Option<Timestamp> {
+fn moment(value: Option<&Value>) -> Option<Moment> {
     value?.as_str()?.parse().ok()
+}
+
+/// A certificate's date, which may be the last of the year 9999.
+fn date(time: x509_parser::time::ASN1Time) -> Option<Moment> {
+    let time = time.to_datetime();
+    let (date, hour, minute, second) = (time.date(), time.hour(), time.minute(), time.second());
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z").parse().ok()
+}
+
+/// The usages of the keys that are there only before or only after a write.
+pub(super) fn changed_usages<'a>(before: Option<&'a Value>, after: &'a Value) -> BTreeSet<&'a str> {
+    let list = |value: Option<&'a Value>| value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let (before, after) = (list(before), list(Some(after)));
+    let only = |these: &'a [Value], others: &'a [Value]| {
+        these.iter().filter(|one| others.iter().all(|other| other["keyId"] != one["keyId"]))
+    };
+    only(before, after).chain(only(after, before)).filter_map(|one| one["usage"].as_str()).collect()
 }
 
 fn cut(name: Value) -> Value {
@@ -113,11 +132,4 @@ fn cut(name: Value) -> Value {
 
 fn thumbprint(der: &[u8]) -> String {
     digest(&SHA1_FOR_LEGACY_USE_ONLY, der).as_ref().iter().map(|byte| format!("{byte:02X}")).collect()
-}
-
-/// As an answer shows them where the keys were not asked for by name on a single object.
-pub(super) fn hide_keys(object: &mut Object) {
-    for key in object.get_mut("keyCredentials").and_then(Value::as_array_mut).into_iter().flatten() {
-        key["key"] = json!(null);
-    }
 }

@@ -1,12 +1,12 @@
 //! Secrets: what Graph enforces about them, and which one opens the login.
 
-use super::directory::object;
+use super::call::{Call, Reply};
 use super::errors::Failure;
+use super::moment::Moment;
 use super::store::{Object, Tenant, World, new_id, text};
-use super::types::check;
-use super::{Call, Reply, policies};
+use super::{policies, rules, types};
 use axum::http::StatusCode;
-use jiff::{Timestamp, ToSpan};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Most secrets of an application that personal accounts may use. Source: Microsoft's validation differences by supported account types.
@@ -16,12 +16,14 @@ const MOST_PERSONAL: usize = 2;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Secret {
     Valid,
+    /// Its time has not come. Source: `startDateTime` is when a password becomes valid; which code Entra gives then, no source says.
+    Early,
     Expired,
 }
 
 /// Whether `presented` is a secret of the client, on its application or on its principal in `tenant`.
 pub(super) fn find_secret(world: &mut World, tenant: &str, client: &str, presented: &str) -> Option<Secret> {
-    let now = world.now();
+    let now = Moment::from(world.now());
     world.tenant(tenant);
     let application = world.home_of(client);
     let principal =
@@ -30,8 +32,12 @@ pub(super) fn find_secret(world: &mut World, tenant: &str, client: &str, present
         let all = holder.get("passwordCredentials").and_then(Value::as_array).into_iter().flatten();
         for one in all.filter_map(Value::as_object) {
             if tenant.secrets.get(text(one, "keyId")).is_some_and(|secret| secret == presented) {
-                let ended = text(one, "endDateTime").parse::<Timestamp>().is_ok_and(|end| end <= now);
-                return Some(if ended { Secret::Expired } else { Secret::Valid });
+                let at = |name: &str| text(one, name).parse::<Moment>().ok();
+                return Some(match (at("startDateTime"), at("endDateTime")) {
+                    (_, Some(end)) if end <= now => Secret::Expired,
+                    (Some(start), _) if start > now => Secret::Early,
+                    _ => Secret::Valid,
+                });
             }
         }
     }
@@ -40,33 +46,34 @@ pub(super) fn find_secret(world: &mut World, tenant: &str, client: &str, present
 
 /// `POST …/addPassword`. The text is in this one answer only.
 pub(super) fn add_password(tenant: &mut Tenant, id: &str, call: &Call, now: Timestamp) -> Reply {
-    let body = object(call)?;
+    let body = call.object()?;
     only_parameter(&body, "passwordCredential", "addPassword")?;
     let wish = match body.get("passwordCredential") {
         Some(Value::Object(wish)) => wish.clone(),
         None | Some(Value::Null) => Object::new(),
         _ => return Err(Failure::bad_request("'passwordCredential' is an object.")),
     };
-    check("passwordCredential", &wish)?;
+    types::check("passwordCredential", &wish)?;
+    let wish = types::stored("passwordCredential", wish);
     if let Some(name) =
         wish.keys().find(|name| !["displayName", "startDateTime", "endDateTime"].contains(&name.as_str()))
     {
         return Err(Failure::bad_request(format!("The property '{name}' of a new password is chosen by the service.")));
     }
-    let in_two_years = now.to_zoned(jiff::tz::TimeZone::UTC).checked_add(2.years()).map_or(now, |end| end.timestamp());
-    let date = |name: &str, default: Timestamp| text(&wish, name).parse::<Timestamp>().unwrap_or(default);
-    let (start, end) = (date("startDateTime", now), date("endDateTime", in_two_years));
+    let date = |name: &str, default: Moment| text(&wish, name).parse::<Moment>().unwrap_or(default);
+    let start = date("startDateTime", now.into());
+    let end = date("endDateTime", Moment::from(now).in_years(2));
     if end <= start {
         return Err(Failure::bad_request("Key credential end date is invalid."));
     }
-    policies::allow_password(tenant, id, end.duration_since(start))?;
+    policies::allow_password(tenant, id, end.since(start))?;
     let (key, secret) = (new_id(), format!("{}~{}", new_id().replace('-', "."), &new_id()[..3]));
     let shown = json!({
         "keyId": key, "displayName": wish.get("displayName").cloned().unwrap_or_default(), "hint": secret.chars().take(3).collect::<String>(),
         "startDateTime": start.to_string(), "endDateTime": end.to_string(), "customKeyIdentifier": null, "secretText": null,
     });
     let Some(holder) = holder(tenant, id) else { return Err(Failure::no_such(id)) };
-    let personal = text(holder, "signInAudience").contains("Personal");
+    let personal = rules::is_personal(holder);
     let present = holder.get("passwordCredentials").and_then(Value::as_array).map_or(0, Vec::len);
     if personal && present >= MOST_PERSONAL {
         return Err(Failure::bad_request("The application exceeds the maximum number of password credentials."));
@@ -83,7 +90,7 @@ pub(super) fn add_password(tenant: &mut Tenant, id: &str, call: &Call, now: Time
 
 /// `POST …/removePassword`.
 pub(super) fn remove_password(tenant: &mut Tenant, id: &str, call: &Call) -> Reply {
-    let body = object(call)?;
+    let body = call.object()?;
     only_parameter(&body, "keyId", "removePassword")?;
     let key = text(&body, "keyId").to_lowercase();
     if uuid::Uuid::try_parse(&key).is_err() {

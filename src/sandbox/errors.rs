@@ -51,6 +51,42 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "InvalidFederatedIdentityCredentialValue", message)
     }
 
+    /// Source: Azure/azure-cli#28734 and public scripts that quote the answer.
+    pub(super) fn locked(property: &str) -> Self {
+        let text = format!("Property {property} is invalid.");
+        Self::new(StatusCode::BAD_REQUEST, "CannotUpdateLockedServicePrincipalProperty", text)
+    }
+
+    /// Source: azure-ad-b2c/Scripts#2 (the code) and hashicorp/terraform-provider-azuread#1374 (the text).
+    pub(super) fn access_token_version() -> Self {
+        let text = "Property api.requestedAccessTokenVersion is invalid.";
+        Self::new(StatusCode::BAD_REQUEST, "InvalidAccessTokenVersion", text)
+    }
+
+    /// Source: Azure-Samples/azure-search-openai-demo#1601.
+    pub(super) fn enabled_permission() -> Self {
+        let text = "Permission (scope or role) cannot be deleted or updated unless disabled first.";
+        Self::new(StatusCode::BAD_REQUEST, "CannotDeleteOrUpdateEnabledEntitlement", text)
+    }
+
+    /// Source: the text that users of the azuread provider report.
+    pub(super) fn unverified_domain(uri: &str) -> Self {
+        let text = format!(
+            "Values of identifierUris property must use a verified domain of the organization or its subdomain: '{uri}'"
+        );
+        Self::new(StatusCode::BAD_REQUEST, "HostNameNotOnVerifiedDomain", text)
+    }
+
+    /// Source: microsoftgraph/msgraph-bicep-types#137.
+    pub(super) fn taken(property: &str) -> Self {
+        Self::bad_request(format!("Another object with the same value for property {property} already exists."))
+    }
+
+    /// A limit of the directory, which no permission lifts.
+    pub(super) fn quota(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Directory_QuotaExceeded", message)
+    }
+
     pub(super) fn denied() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,

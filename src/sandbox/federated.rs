@@ -1,15 +1,14 @@
 //! Federated credentials: what Graph enforces about them. Source: Microsoft's documentation of `federatedIdentityCredential`, and the
 //! answers quoted in azure-dev#1482 and azure-workload-identity#434.
 
-use super::directory::object;
+use super::call::{Call, Reply};
 use super::errors::Failure;
 use super::odata::Options;
 use super::store::{Object, Tenant, new_id, text};
-use super::types::check;
-use super::{Call, Reply};
 use axum::http::{Method, StatusCode};
 use serde_json::Value;
 
+const TYPE: &str = "federatedIdentityCredential";
 /// Most federated credentials of one application. Source: Microsoft's documentation of workload identity federation.
 const MOST_FEDERATED: usize = 20;
 
@@ -20,16 +19,16 @@ pub(super) fn credentials(tenant: &mut Tenant, id: &str, call: &Call, key: Optio
     let named: Vec<&str> = named.as_deref().into_iter().chain(rest.iter().copied()).collect();
     match (&call.method, named.as_slice()) {
         (&Method::GET, []) => {
-            let options = Options::read(call, "federatedIdentityCredential", &["name", "issuer", "subject"])?;
+            let options = Options::read(call, TYPE, &["name", "issuer", "subject"])?;
             Ok((StatusCode::OK, Some(options.page(call, all.iter()))))
         }
-        (&Method::POST, []) => create(all, object(call)?),
+        (&Method::POST, []) => create(all, call.body(TYPE)?),
         (&Method::PATCH, [name]) if key.is_some() && !all.iter().any(|one| text(one, "name") == *name) => {
             // An update by alternate key of what is not there creates it, where the client asks for that.
             if !call.creates_if_missing() {
                 return Err(Failure::no_such(name));
             }
-            let mut body = object(call)?;
+            let mut body = call.body(TYPE)?;
             body.insert("name".to_owned(), (*name).into());
             create(all, body)
         }
@@ -43,7 +42,7 @@ pub(super) fn credentials(tenant: &mut Tenant, id: &str, call: &Call, key: Optio
                     Ok((StatusCode::NO_CONTENT, None))
                 }
                 Method::PATCH => {
-                    let body = object(call)?;
+                    let body = call.body(TYPE)?;
                     let Some(mut changed) = all.get(position).cloned() else { return Err(Failure::no_such(named)) };
                     if body.contains_key("name") && text(&body, "name") != text(&changed, "name") {
                         return Err(Failure::bad_request(
@@ -75,7 +74,7 @@ fn create(all: &mut Vec<Object>, mut body: Object) -> Reply {
     }
     is_fine(&body, all, None)?;
     if all.len() >= MOST_FEDERATED {
-        return Err(Failure::bad_request("The limit of 20 federated identity credentials is reached."));
+        return Err(Failure::quota("The limit of 20 federated identity credentials per application is reached."));
     }
     body.insert("id".to_owned(), new_id().into());
     body.entry("description").or_insert(Value::Null);
@@ -84,7 +83,6 @@ fn create(all: &mut Vec<Object>, mut body: Object) -> Reply {
 }
 
 fn is_fine(body: &Object, all: &[Object], but: Option<usize>) -> Result<(), Failure> {
-    check("federatedIdentityCredential", body)?;
     let name = text(body, "name");
     let fits = |one: char| one.is_ascii_alphanumeric() || one == '-' || one == '_';
     if !(3..=120).contains(&name.len())

@@ -1,35 +1,30 @@
 //! What is granted: app role assignments and delegated permission grants.
 
-use super::directory::object;
+use super::call::{Call, Caller, READERS, READERS_OF_ALL, Reply};
 use super::errors::Failure;
 use super::odata::Options;
-use super::store::{Object, Tenant, World, id_of, new_id, text};
-use super::types::check;
-use super::{Call, Caller, Reply};
+use super::store::{Object, Tenant, id_of, new_id, text};
 use axum::http::{Method, StatusCode};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 const ASSIGNERS: &[&str] = &["AppRoleAssignment.ReadWrite.All"];
-const READERS: &[&str] =
-    &["Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All"];
-/// Which an assigner needs besides. Source: Graph's "Grant an appRoleAssignment to a service principal".
-const READERS_OF_ALL: &[&str] = &["Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All"];
 const GRANTERS: &[&str] = &["DelegatedPermissionGrant.ReadWrite.All"];
 const GRANT_READERS: &[&str] = &["Directory.Read.All", "DelegatedPermissionGrant.ReadWrite.All"];
+/// Longest list of scopes in one grant. Source: Microsoft's documentation of `oAuth2PermissionGrant`.
+const LONGEST_SCOPE: usize = 3850;
 /// Holding it permits nothing; any principal can be assigned to it.
 const DEFAULT_ROLE: &str = "00000000-0000-0000-0000-000000000000";
 
 /// `/servicePrincipals/{id}/appRoleAssignments`, `…/appRoleAssignedTo` and `…/oauth2PermissionGrants`.
 pub(super) fn of_principal(
-    world: &mut World,
-    tenant: &str,
+    directory: &mut Tenant,
     caller: &Caller,
     call: &Call,
     id: &str,
     rest: &[&str],
+    now: Timestamp,
 ) -> Reply {
-    let now = world.now().to_string();
-    let directory = world.tenant(tenant);
     let side = match rest.first() {
         Some(&"appRoleAssignments") => "principalId",
         Some(&"appRoleAssignedTo") => "resourceId",
@@ -53,8 +48,9 @@ pub(super) fn of_principal(
         }
         (&Method::POST, []) => {
             caller.needs(ASSIGNERS)?;
+            // Source: Graph's "Grant an appRoleAssignment to a service principal".
             caller.needs(READERS_OF_ALL)?;
-            assign(directory, &object(call)?, side, id, &now)
+            assign(directory, &call.body("appRoleAssignment")?, side, id, now)
         }
         (&Method::DELETE, [assignment]) => {
             caller.needs(ASSIGNERS)?;
@@ -69,8 +65,7 @@ pub(super) fn of_principal(
     }
 }
 
-fn assign(tenant: &mut Tenant, body: &Object, side: &str, id: &str, now: &str) -> Reply {
-    check("appRoleAssignment", body)?;
+fn assign(tenant: &mut Tenant, body: &Object, side: &str, id: &str, now: Timestamp) -> Reply {
     for required in ["principalId", "resourceId", "appRoleId"] {
         if text(body, required).is_empty() {
             return Err(Failure::bad_request(format!(
@@ -85,9 +80,14 @@ fn assign(tenant: &mut Tenant, body: &Object, side: &str, id: &str, now: &str) -
     let (principal, resource) = (there(text(body, "principalId"))?, there(text(body, "resourceId"))?);
     let role = text(body, "appRoleId");
     let offered = resource.get("appRoles").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
-    if role != DEFAULT_ROLE
-        && !offered.into_iter().any(|one| text(one, "id") == role && one.get("isEnabled") == Some(&Value::Bool(true)))
-    {
+    // A role for people only is none that an application can have. Source: Microsoft's documentation of `appRole`.
+    let fits = |one: &Object| {
+        let kinds = one.get("allowedMemberTypes").and_then(Value::as_array);
+        text(one, "id") == role
+            && one.get("isEnabled") == Some(&Value::Bool(true))
+            && kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "Application"))
+    };
+    if role != DEFAULT_ROLE && !offered.into_iter().any(fits) {
         return Err(Failure::bad_request("Permission being assigned was not found on application."));
     }
     let same = |one: &Object| {
@@ -99,7 +99,7 @@ fn assign(tenant: &mut Tenant, body: &Object, side: &str, id: &str, now: &str) -
     let assignment_id = new_id();
     let assignment = json!({
         "id": assignment_id, "appRoleId": role, "principalId": id_of(principal), "resourceId": id_of(resource), "principalType": "ServicePrincipal",
-        "principalDisplayName": text(principal, "displayName"), "resourceDisplayName": text(resource, "displayName"), "createdDateTime": now, "deletedDateTime": null,
+        "principalDisplayName": text(principal, "displayName"), "resourceDisplayName": text(resource, "displayName"), "createdDateTime": now.to_string(), "deletedDateTime": null,
     });
     if let Value::Object(assignment) = &assignment {
         tenant.assignments.insert(assignment_id, assignment.clone());
@@ -108,8 +108,7 @@ fn assign(tenant: &mut Tenant, body: &Object, side: &str, id: &str, now: &str) -
 }
 
 /// `/oauth2PermissionGrants`.
-pub(super) fn permission_grants(world: &mut World, tenant: &str, caller: &Caller, call: &Call, rest: &[&str]) -> Reply {
-    let directory = world.tenant(tenant);
+pub(super) fn permission_grants(directory: &mut Tenant, caller: &Caller, call: &Call, rest: &[&str]) -> Reply {
     match (&call.method, rest) {
         (&Method::GET, []) => {
             caller.needs(GRANT_READERS)?;
@@ -122,7 +121,7 @@ pub(super) fn permission_grants(world: &mut World, tenant: &str, caller: &Caller
         }
         (&Method::POST, []) => {
             caller.needs(GRANTERS)?;
-            create(directory, object(call)?)
+            create(directory, call.body("oAuth2PermissionGrant")?)
         }
         (method, [id]) => {
             caller.needs(if method == Method::GET { GRANT_READERS } else { GRANTERS })?;
@@ -134,13 +133,13 @@ pub(super) fn permission_grants(world: &mut World, tenant: &str, caller: &Caller
                     Ok((StatusCode::NO_CONTENT, None))
                 }
                 Method::PATCH => {
-                    let body = object(call)?;
-                    check("oAuth2PermissionGrant", &body)?;
+                    let body = call.body("oAuth2PermissionGrant")?;
                     if body.keys().any(|name| name != "scope") {
                         return Err(Failure::bad_request(
                             "Only the property 'scope' of a permission grant can be changed.",
                         ));
                     }
+                    fits_scope(&body)?;
                     grant.extend(body);
                     Ok((StatusCode::NO_CONTENT, None))
                 }
@@ -151,13 +150,18 @@ pub(super) fn permission_grants(world: &mut World, tenant: &str, caller: &Caller
     }
 }
 
+fn invalid(property: &str) -> Failure {
+    Failure::bad_request(format!(
+        "Invalid value specified for property '{property}' of resource 'OAuth2PermissionGrant'."
+    ))
+}
+
+fn fits_scope(body: &Object) -> Result<(), Failure> {
+    if text(body, "scope").chars().count() > LONGEST_SCOPE { Err(invalid("scope")) } else { Ok(()) }
+}
+
 fn create(tenant: &mut Tenant, body: Object) -> Reply {
-    check("oAuth2PermissionGrant", &body)?;
-    let invalid = |property: &str| {
-        Failure::bad_request(format!(
-            "Invalid value specified for property '{property}' of resource 'OAuth2PermissionGrant'."
-        ))
-    };
+    fits_scope(&body)?;
     match (text(&body, "consentType"), text(&body, "principalId")) {
         ("AllPrincipals", "") => {}
         ("Principal", principal) if !principal.is_empty() => {}

@@ -1,9 +1,9 @@
 //! The part of OData that the sandbox knows. What it does not know is refused, as a filter that is ignored would return too much.
 
-use super::Call;
-use super::certificates;
+use super::call::Call;
 use super::errors::Failure;
-use super::types::has_property;
+use super::shapes;
+use super::types::{fold_id, has_property};
 use serde_json::{Map, Value, json};
 
 /// Percent-decoding; a broken escape stays as it is.
@@ -72,7 +72,7 @@ impl Options {
     fn project_in_list(&self, object: &Map<String, Value>) -> Value {
         let mut shown = self.project(object);
         if let Value::Object(shown) = &mut shown {
-            certificates::hide_keys(shown);
+            shapes::hide_keys(shown);
         }
         shown
     }
@@ -81,7 +81,7 @@ impl Options {
     pub(super) fn project(&self, object: &Map<String, Value>) -> Value {
         let Some(select) = &self.select else {
             let mut shown = object.clone();
-            certificates::hide_keys(&mut shown);
+            shapes::hide_keys(&mut shown);
             return Value::Object(shown);
         };
         object
@@ -142,7 +142,7 @@ fn condition(text: &str, filterable: &[&str]) -> Result<Condition, Failure> {
     let value = match value {
         "true" => Value::Bool(true),
         "false" => Value::Bool(false),
-        guid if uuid::Uuid::try_parse(guid).is_ok() => guid.into(),
+        guid if uuid::Uuid::try_parse(guid).is_ok() => fold_id(guid).into(),
         text => quoted(text).ok_or_else(refuse)?.into(),
     };
     Ok(Condition::Equal(name.to_owned(), value))
@@ -151,10 +151,19 @@ fn condition(text: &str, filterable: &[&str]) -> Result<Condition, Failure> {
 impl Condition {
     fn holds(&self, object: &Map<String, Value>) -> bool {
         match self {
-            Self::Equal(name, value) => object.get(name) == Some(value),
+            Self::Equal(name, value) => object.get(name).is_some_and(|found| are_equal(name, found, value)),
             Self::HasTag(tag) => {
                 object.get("tags").and_then(Value::as_array).is_some_and(|tags| tags.iter().any(|one| one == tag))
             }
         }
+    }
+}
+
+/// Ids and display names compare without case. Source for names: azuread's `TestAccServicePrincipalDataSource_builtInByDisplayName`.
+fn are_equal(name: &str, found: &Value, value: &Value) -> bool {
+    match (found.as_str(), value.as_str()) {
+        (Some(found), Some(value)) if name == "displayName" => found.to_lowercase() == value.to_lowercase(),
+        (Some(found), Some(value)) => found == value || fold_id(found) == fold_id(value),
+        _ => found == value,
     }
 }

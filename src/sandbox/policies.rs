@@ -1,13 +1,13 @@
 //! App management policies: the tenant's own, and those that are assigned to single applications. Source: Microsoft's documentation
 //! of `tenantAppManagementPolicy`, `appManagementPolicy` and `passwordCredentialConfiguration`.
 
-use super::directory::object;
+use super::call::{Call, Caller, Reply};
 use super::errors::Failure;
+use super::moment::Moment;
 use super::odata::Options;
 use super::store::{Object, Tenant, new_id, text};
-use super::{Call, Caller, Reply};
 use axum::http::{Method, StatusCode};
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -38,14 +38,14 @@ pub(super) fn policies(tenant: &mut Tenant, caller: &Caller, call: &Call, rest: 
         }
         (&Method::PATCH, ["defaultAppManagementPolicy"]) => {
             caller.needs(WRITERS)?;
-            let body = object(call)?;
+            let body = call.object()?;
             fits(&body, &["applicationRestrictions", "servicePrincipalRestrictions"])?;
             tenant.policy.extend(body);
             Ok((StatusCode::NO_CONTENT, None))
         }
         (&Method::POST, ["appManagementPolicies"]) => {
             caller.needs(WRITERS)?;
-            let mut body = object(call)?;
+            let mut body = call.object()?;
             fits(&body, &["restrictions"])?;
             let id = new_id();
             body.insert("id".to_owned(), id.clone().into());
@@ -67,7 +67,7 @@ pub(super) fn of_application(tenant: &mut Tenant, caller: &Caller, call: &Call, 
         }
         (&Method::POST, ["$ref"]) => {
             caller.needs(WRITERS)?;
-            let body = object(call)?;
+            let body = call.object()?;
             let policy = text(&body, "@odata.id").rsplit('/').next().unwrap_or_default().to_owned();
             if !tenant.app_policies.contains_key(&policy) {
                 return Err(Failure::no_such(&policy));
@@ -115,7 +115,7 @@ fn is_restriction(one: &Value) -> bool {
     let lifetime = max_lifetime(one);
     PASSWORD_RESTRICTIONS.contains(&kind)
         && (one["state"].is_null() || ["enabled", "disabled"].iter().any(|state| one["state"] == *state))
-        && (since.is_null() || since.as_str().is_some_and(|since| since.parse::<Timestamp>().is_ok()))
+        && (since.is_null() || since.as_str().is_some_and(|since| since.parse::<Moment>().is_ok()))
         && (!kind.ends_with("Lifetime") || lifetime.is_some())
 }
 
@@ -136,11 +136,11 @@ pub(super) fn allow_password(tenant: &Tenant, id: &str, lifetime: SignedDuration
     if policy.get("isEnabled") != Some(&Value::Bool(true)) {
         return Ok(());
     }
-    let created = application.and_then(|app| text(app, "createdDateTime").parse::<Timestamp>().ok());
+    let created = application.and_then(|app| text(app, "createdDateTime").parse::<Moment>().ok());
     let all = policy.get(part).and_then(|part| part.get("passwordCredentials")).and_then(Value::as_array);
     for one in all.into_iter().flatten().filter(|one| one["state"] != "disabled") {
         let since = one["restrictForAppsCreatedAfterDateTime"].as_str().and_then(|since| since.parse().ok());
-        if since.is_some_and(|since: Timestamp| created.is_some_and(|created| created < since)) {
+        if since.is_some_and(|since: Moment| created.is_some_and(|created| created < since)) {
             continue;
         }
         let id = text(policy, "id");

@@ -1,49 +1,32 @@
-//! What the simulated cloud holds: tenants with their directories, a clock that can be set, and the log of requests.
+//! What the simulated cloud holds: tenants with their directories, and a clock that can be set.
 
-use super::faults::Faults;
-use super::lag::Lag;
-use super::{CLIENT, SECRET, TENANT};
-use crate::catalog::{Catalog, Kind};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) type Object = Map<String, Value>;
 
+/// The development identity's tenant, which every new sandbox has.
+pub const TENANT: &str = "5a4d0000-0000-4000-8000-00000000a365";
+/// Its client id.
+pub const CLIENT: &str = "5a4d0000-0000-4000-8000-0000000c11e7";
+/// Its secret, which opens nothing but a sandbox.
+pub const SECRET: &str = "sandbox-only-not-a-real-secret";
 /// The tenant that owns Microsoft's own applications.
 pub(super) const MICROSOFT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
 /// Client id of Microsoft Graph.
 pub(super) const GRAPH: &str = "00000003-0000-0000-c000-000000000000";
 
-/// What the development identity holds of Microsoft Graph: all that a provider may need.
-const ROLES: &[&str] = &[
-    "Application.ReadWrite.All",
-    "AppRoleAssignment.ReadWrite.All",
-    "DelegatedPermissionGrant.ReadWrite.All",
-    "Directory.Read.All",
-    "Organization.Read.All",
-    "Policy.Read.All",
-];
-
 pub(super) struct World {
     pub tenants: BTreeMap<String, Tenant>,
     offset: SignedDuration,
-    requests: Vec<Value>,
+    /// Makes a tenant that is asked for the first time.
+    seed: fn(&str, Timestamp) -> Tenant,
     /// Signs tokens; new for each world.
     pub signing_key: String,
     /// Elements on a page unless a request says otherwise.
     pub page_size: usize,
-    /// What goes wrong on order.
-    pub faults: Faults,
-    /// For federated credentials.
-    pub issuer: super::oidc::Issuer,
-    /// Every token that was handed out and every assertion that was presented, so that a test can look for them where they should not be.
-    pub tokens: Vec<String>,
-    /// The machine that a client runs on.
-    pub platforms: super::platforms::Platforms,
-    /// What has not been replicated.
-    pub lag: Lag,
 }
 
 /// One tenant's directory.
@@ -76,18 +59,13 @@ pub(super) struct Tenant {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(seed: fn(&str, Timestamp) -> Tenant) -> Self {
         let mut world = Self {
             tenants: BTreeMap::new(),
             offset: SignedDuration::ZERO,
-            requests: Vec::new(),
+            seed,
             signing_key: uuid::Uuid::new_v4().to_string(),
             page_size: 100,
-            faults: Faults::default(),
-            issuer: super::oidc::Issuer::default(),
-            tokens: Vec::new(),
-            platforms: super::platforms::Platforms::default(),
-            lag: Lag::default(),
         };
         world.tenant(TENANT);
         world
@@ -114,8 +92,8 @@ impl World {
 
     /// A tenant; made when it is first asked for, since every GUID is one.
     pub(super) fn tenant(&mut self, id: &str) -> &mut Tenant {
-        let now = self.now();
-        self.tenants.entry(id.to_lowercase()).or_insert_with(|| Tenant::seeded(&id.to_lowercase(), now))
+        let (now, seed) = (self.now(), self.seed);
+        self.tenants.entry(id.to_lowercase()).or_insert_with(|| seed(&id.to_lowercase(), now))
     }
 
     /// Removes what has been among the deleted items for more than 30 days. Source: Microsoft's documentation of deleted items.
@@ -129,18 +107,6 @@ impl World {
         tenant.deleted_principals.retain(kept);
     }
 
-    pub(super) fn log(&mut self, method: &str, path: &str, status: Option<u16>) {
-        self.requests.push(json!({ "method": method, "path": path, "status": status }));
-    }
-
-    pub(super) fn requests(&self) -> &[Value] {
-        &self.requests
-    }
-
-    pub(super) fn clear_requests(&mut self) {
-        self.requests.clear();
-    }
-
     /// The tenant in which the application with this client id lives.
     pub(super) fn home_of(&self, app_id: &str) -> Option<(&Tenant, &Object)> {
         self.tenants.values().find_map(|tenant| tenant.application_by("appId", app_id).map(|app| (tenant, app)))
@@ -152,86 +118,28 @@ pub(super) fn new_id() -> String {
 }
 
 impl Tenant {
-    fn seeded(id: &str, now: Timestamp) -> Self {
-        let mut tenant = Self { id: id.to_owned(), policy: super::policies::untouched(), ..Self::default() };
-        for key in Catalog::built_in().api_keys() {
-            tenant.add_first_party(key);
-        }
-        tenant.add_caller(CLIENT, "Sandbox operator", SECRET, ROLES, now);
-        tenant
-    }
-
-    /// An application with a principal, a secret and roles of Microsoft Graph. Gives the principal's object id; unknown roles are left
-    /// out.
-    pub(super) fn add_caller(
-        &mut self,
-        client: &str,
-        name: &str,
-        secret: &str,
-        roles: &[impl AsRef<str>],
-        now: Timestamp,
-    ) -> String {
-        let (app_object, operator, key) = (new_id(), new_id(), new_id());
-        let app = json!({
-            "id": app_object, "appId": client, "displayName": name, "signInAudience": "AzureADMultipleOrgs", "tags": [],
-            "createdDateTime": now.to_string(), "requiredResourceAccess": [], "keyCredentials": [],
-            "passwordCredentials": [{ "keyId": key, "displayName": "made with the sandbox", "startDateTime": now.to_string(), "endDateTime": "2999-01-01T00:00:00Z", "hint": secret.chars().take(3).collect::<String>(), "secretText": null }],
-        });
-        let principal = json!({
-            "id": operator, "appId": client, "displayName": name, "appDisplayName": name, "accountEnabled": true,
-            "appRoleAssignmentRequired": false, "appOwnerOrganizationId": self.id, "servicePrincipalType": "Application", "tags": [],
-            "appRoles": [], "oauth2PermissionScopes": [], "passwordCredentials": [], "keyCredentials": [],
-        });
-        let (Value::Object(app), Value::Object(principal)) = (app, principal) else { return operator };
-        self.applications.insert(app_object, app);
-        self.principals.insert(operator.clone(), principal);
-        self.secrets.insert(key, secret.to_owned());
-        self.grant_roles(&operator, name, roles);
-        operator
-    }
-
-    fn grant_roles(&mut self, operator: &str, name: &str, roles: &[impl AsRef<str>]) {
-        let Some(graph) = self.principal_by("appId", GRAPH).map(id_of) else { return };
-        let Some(api) = Catalog::built_in().api(GRAPH) else { return };
-        for role in roles.iter().filter_map(|role| api.find(Kind::Application, role.as_ref()).ok()) {
-            let id = new_id();
-            let assignment = json!({
-                "id": id, "appRoleId": role.id, "principalId": operator, "principalType": "ServicePrincipal", "resourceId": graph,
-                "resourceDisplayName": "Microsoft Graph", "principalDisplayName": name,
-            });
-            if let Value::Object(assignment) = assignment {
-                self.assignments.insert(id, assignment);
-            }
-        }
-    }
-
-    /// The principal of one of Microsoft's APIs, with everything that it offers.
-    pub(super) fn add_first_party(&mut self, named: &str) -> Option<&Object> {
-        let api = Catalog::built_in().api(named)?;
-        let id = new_id();
-        let of_kind = |kind: Kind| api.permissions().filter(move |one| one.kind == kind);
-        let roles: Vec<_> = of_kind(Kind::Application)
-            .map(|one| json!({ "id": one.id, "value": one.value, "displayName": one.value, "description": one.value, "allowedMemberTypes": ["Application"], "isEnabled": one.enabled, "origin": "Application" }))
-            .collect();
-        let scopes: Vec<_> = of_kind(Kind::Delegated)
-            .map(|one| json!({ "id": one.id, "value": one.value, "isEnabled": one.enabled, "type": if one.admin_consent_required == Some(true) { "Admin" } else { "User" } }))
-            .collect();
-        let principal = json!({
-            "id": id, "appId": api.app_id, "displayName": api.display_name, "appDisplayName": api.display_name, "accountEnabled": true,
-            "appRoleAssignmentRequired": false, "appOwnerOrganizationId": MICROSOFT, "servicePrincipalType": "Application", "tags": [],
-            "appRoles": roles, "oauth2PermissionScopes": scopes,
-        });
-        let Value::Object(principal) = principal else { return None };
-        self.principals.insert(id.clone(), principal);
-        self.principals.get(&id)
-    }
-
+    /// The application with this alternate key. Nothing is found by an empty one.
     pub(super) fn application_by(&self, property: &str, value: &str) -> Option<&Object> {
-        self.applications.values().find(|app| text(app, property) == value)
+        self.applications.values().find(|app| has(app, property, value))
     }
 
     pub(super) fn principal_by(&self, property: &str, value: &str) -> Option<&Object> {
-        self.principals.values().find(|principal| text(principal, property) == value)
+        self.principals.values().find(|principal| has(principal, property, value))
+    }
+
+    /// What people call the tenant.
+    pub(super) fn name(&self) -> &str {
+        if self.id == TENANT { "contoso" } else { self.id.get(..8).unwrap_or(&self.id) }
+    }
+
+    /// Its only verified domain.
+    pub(super) fn domain(&self) -> String {
+        format!("{}.onmicrosoft.com", self.name())
+    }
+
+    /// Whether `owner` owns one of these objects.
+    pub(super) fn owned_by(&self, owner: &str, ids: &[&str]) -> bool {
+        ids.iter().any(|id| self.owners.get(*id).is_some_and(|owners| owners.contains(owner)))
     }
 
     /// Forgets what a principal held and what others held of it.
@@ -239,6 +147,12 @@ impl Tenant {
         self.assignments.retain(|_, one| text(one, "principalId") != principal && text(one, "resourceId") != principal);
         self.grants.retain(|_, one| text(one, "clientId") != principal && text(one, "resourceId") != principal);
     }
+}
+
+/// Whether a property has this value, which for a client id has no case.
+fn has(object: &Object, property: &str, value: &str) -> bool {
+    let found = text(object, property);
+    !value.is_empty() && if property == "appId" { found.eq_ignore_ascii_case(value) } else { found == value }
 }
 
 /// A text property; empty where there is none.

@@ -100,27 +100,29 @@ async fn a_write_replaces_the_collection_and_keeps_the_key_of_what_is_sent_back_
     let first = keys(&tenant, &path).await.remove(0);
     let mut back = first.clone();
     back.as_object_mut().unwrap().remove("key");
-    back["displayName"] = "renamed".into();
     assert_eq!(write(&tenant, &path, json!([back, key(&other.base64)])).await.0, 204);
     let both = keys(&tenant, &path).await;
     assert_eq!((both.len(), &both[0]["key"], &both[0]["keyId"]), (2, &json!(one.base64), &first["keyId"]));
-    assert_eq!(both[0]["displayName"], "renamed");
-    let mut changed = first.clone();
-    changed["key"] = other.base64.clone().into();
-    refused(
-        write(&tenant, &path, json!([changed])).await,
-        400,
-        "Request_BadRequest",
-        "Update to existing credential with KeyId",
-    );
-    let mut longer = back.clone();
-    longer["endDateTime"] = "2030-01-01T00:00:00Z".into();
-    refused(
-        write(&tenant, &path, json!([longer])).await,
-        400,
-        "Request_BadRequest",
-        "Update to existing credential with KeyId",
-    );
+    // A stored key is kept as it is.
+    for (property, value) in [
+        ("key", other.base64.as_str()),
+        ("endDateTime", "2030-01-01T00:00:00Z"),
+        ("displayName", "renamed"),
+        ("customKeyIdentifier", "AAAA"),
+    ] {
+        let mut changed = back.clone();
+        changed[property] = value.into();
+        refused(
+            write(&tenant, &path, json!([changed])).await,
+            400,
+            "Request_BadRequest",
+            "Update to existing credential with KeyId",
+        );
+    }
+    let mut shouted = back.clone();
+    shouted["keyId"] = back["keyId"].as_str().unwrap().to_uppercase().into();
+    assert_eq!(write(&tenant, &path, json!([shouted, both[1]])).await.0, 204, "ids have no case");
+    assert_eq!(keys(&tenant, &path).await, both);
     refused(write(&tenant, &path, json!([back, back])).await, 400, "Request_BadRequest", "same keyId");
     assert_eq!(keys(&tenant, &path).await.len(), 2);
     assert_eq!(write(&tenant, &path, json!([])).await.0, 204);
@@ -224,7 +226,13 @@ async fn federated_credentials_have_rules_of_their_own() {
     for number in 1..20 {
         assert_eq!(post(trust(&format!("trust-{number}"), &number.to_string())).await.0, 201);
     }
-    refused(post(trust("trust-20", "20")).await, 400, "Request_BadRequest", "limit of 20");
+    refused(post(trust("trust-20", "20")).await, 403, "Directory_QuotaExceeded", "limit of 20");
+    refused(
+        tenant.graph(Method::PATCH, &named, Some(json!({ "subject": "19" }))).await,
+        400,
+        "InvalidFederatedIdentityCredentialValue",
+        "combination of issuer and subject must be unique",
+    );
     assert_eq!(tenant.graph(Method::DELETE, &named, None).await.0, 204);
     refused(tenant.graph(Method::GET, &named, None).await, 404, "Request_ResourceNotFound", "does not exist");
 }

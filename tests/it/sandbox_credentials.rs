@@ -1,5 +1,6 @@
 //! What the sandbox enforces about client secrets, and about the policies that forbid them, by raw HTTP.
 
+use crate::pem;
 use crate::tenant::{Tenant, list};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -198,4 +199,40 @@ async fn a_policy_has_its_shape_and_its_readers() {
     assert_eq!(tenant.graph_with(token, Method::GET, path, None).await.0, 403);
     let (status, _) = tenant.graph(Method::PATCH, path, Some(json!({ "isEnabled": true }))).await;
     assert_eq!(status, 403, "reading is not writing");
+}
+
+#[tokio::test]
+async fn a_credential_may_end_with_the_last_second_that_graph_knows() {
+    let tenant = Tenant::start().await;
+    let (app, path) = application(&tenant).await;
+    for end in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.9999999Z"] {
+        let (status, made) = add(&tenant, &path, json!({ "endDateTime": end })).await;
+        assert_eq!((status.as_u16(), made["endDateTime"].as_str()), (200, Some(end)));
+    }
+    let (_, made) = add(&tenant, &path, json!({ "endDateTime": "2090-01-01T02:00:00+02:00" })).await;
+    assert_eq!(made["endDateTime"], "2090-01-01T00:00:00Z");
+    let endless = pem::until("x", 9999);
+    let key = json!({ "type": "AsymmetricX509Cert", "usage": "Verify", "key": endless.base64 });
+    assert_eq!(tenant.graph(Method::PATCH, &path, Some(json!({ "keyCredentials": [key] }))).await.0, 204);
+    let (_, found) = tenant.graph(Method::GET, &path, None).await;
+    assert_eq!(found["keyCredentials"][0]["endDateTime"], "9999-01-01T00:00:00Z");
+    // And such a secret opens the login.
+    let (_, made) = add(&tenant, &path, json!({ "endDateTime": "9999-12-31T23:59:59Z" })).await;
+    assert_eq!(tenant.graph(Method::POST, "/servicePrincipals", Some(json!({ "appId": app["appId"] }))).await.0, 201);
+    let (client, secret) = (app["appId"].as_str().unwrap(), made["secretText"].as_str().unwrap());
+    assert_eq!(tenant.sign_in_as(client, secret).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_secret_opens_nothing_before_its_time() {
+    let tenant = Tenant::start().await;
+    let (app, path) = application(&tenant).await;
+    let client = app["appId"].as_str().unwrap();
+    assert_eq!(tenant.graph(Method::POST, "/servicePrincipals", Some(json!({ "appId": client }))).await.0, 201);
+    tenant.control(Method::POST, "clock", Some(json!({ "now": "2027-01-01T00:00:00Z" }))).await;
+    let (_, made) = add(&tenant, &path, json!({ "startDateTime": "2027-06-01T00:00:00Z" })).await;
+    let secret = made["secretText"].as_str().unwrap();
+    assert_eq!(tenant.sign_in_as(client, secret).await.1["error_codes"], json!([7_000_215]));
+    tenant.control(Method::POST, "clock", Some(json!({ "now": "2027-06-01T00:00:00Z" }))).await;
+    assert_eq!(tenant.sign_in_as(client, secret).await.0, 200);
 }

@@ -1,6 +1,6 @@
 //! The sandbox's faults, seen by a client that reads bytes from the socket.
 
-use crate::tenant::{Tenant, list};
+use crate::tenant::{Tenant, answers, list};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -287,7 +287,7 @@ async fn a_part_of_a_batch_is_struck_by_itself_and_its_connection_is_the_batch_s
         .await;
     let answer = raw(&tenant, "POST", "/graph/v1.0/$batch", batch()).await;
     assert_eq!(answer.status(), "200");
-    let responses = answer.json()["responses"].as_array().unwrap().clone();
+    let responses = answers(&answer.json());
     let statuses: Vec<_> = responses.iter().map(|one| one["status"].as_u64().unwrap()).collect();
     assert_eq!(statuses, [201, 429, 201]);
     assert_eq!(responses[1]["headers"]["Retry-After"], "2");
@@ -301,6 +301,41 @@ async fn a_part_of_a_batch_is_struck_by_itself_and_its_connection_is_the_batch_s
     next_create(&tenant, json!("drop_after_commit")).await;
     assert_eq!(raw(&tenant, "POST", "/graph/v1.0/$batch", batch()).await.text, "");
     assert_eq!(tenant.applications().await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_request_fails_after_what_it_asked_for_was_done() {
+    let tenant = Tenant::start().await;
+    for status in [500, 502, 503, 504] {
+        next_create(&tenant, json!({ "fail": { "status": status, "after_commit": true } })).await;
+        let answer = raw(&tenant, "POST", APPLICATIONS, application(&format!("of {status}"))).await;
+        assert_eq!(answer.status(), status.to_string());
+    }
+    assert_eq!(tenant.applications().await.len(), 4);
+    let part = json!({ "id": "1", "method": "POST", "url": "/applications", "headers": { "Content-Type": "application/json" }, "body": application("batched") });
+    next_create(&tenant, json!({ "fail": { "status": 503, "after_commit": true, "retry_after": 3 } })).await;
+    let answer = raw(&tenant, "POST", "/graph/v1.0/$batch", Some(json!({ "requests": [part] }))).await;
+    let one = &answers(&answer.json())[0];
+    assert_eq!((&one["status"], &one["headers"]["Retry-After"]), (&json!(503), &json!("3")));
+    assert_eq!(tenant.applications().await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_rule_may_give_any_answer_and_any_time_to_wait() {
+    let tenant = Tenant::start().await;
+    next_create(&tenant, json!({ "fail": { "status": 200, "body": { "value": "odd" } } })).await;
+    let odd = raw(&tenant, "POST", APPLICATIONS, application("A")).await;
+    assert_eq!((odd.status(), odd.json()["value"].as_str()), ("200", Some("odd")));
+    let wait = json!({ "throttle": { "retry_after": u64::MAX } });
+    next_create(&tenant, wait).await;
+    let answer = raw(&tenant, "POST", APPLICATIONS, application("A")).await;
+    assert_eq!(answer.header("retry-after"), Some(&*u64::MAX.to_string()));
+    next_create(&tenant, json!({ "throttle": { "retry_after": u64::MAX, "as_date": true } })).await;
+    let answer = raw(&tenant, "POST", APPLICATIONS, application("A")).await;
+    assert!(answer.header("retry-after").unwrap().contains(" 9999 "), "{}", answer.text);
+    let status =
+        tenant.control(Method::POST, "faults", Some(json!({ "action": { "fail": { "status": 200 } } }))).await.0;
+    assert_eq!(status, 400, "without a body that would be no answer");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Replicas that have not seen the last writes yet.
 
-use crate::tenant::{Tenant, list};
+use crate::tenant::{Tenant, answers, list};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ async fn a_changed_object_shows_its_previous_value_in_lists_and_batches_too() {
     }
     let batch = json!({ "requests": [{ "id": "1", "method": "GET", "url": path }, { "id": "2", "method": "GET", "url": path }] });
     let answer = tenant.graph_with(&token, Method::POST, "/$batch", Some(batch)).await.1;
-    names.extend(answer["responses"].as_array().unwrap().iter().map(|one| one["body"]["displayName"].clone()));
+    names.extend(answers(&answer).iter().map(|one| one["body"]["displayName"].clone()));
     assert_eq!(names, ["Before", "After", "Before", "After", "Before", "After"]);
 }
 
@@ -129,8 +129,13 @@ async fn the_administrator_and_other_tenants_see_no_lag_and_it_can_be_ended() {
     assert_eq!(statuses(&tenant, &token, &path, 1).await, [404]);
     assert_eq!(tenant.control(Method::DELETE, "lag", None).await.0, 204);
     assert_eq!(statuses(&tenant, &token, &path, 1).await, [200]);
-    for nonsense in [json!({}), json!({ "requests": 1, "replicas": [] }), json!({ "requests": 1, "replicas": ["odd"] })]
-    {
+    for nonsense in [
+        json!({}),
+        json!({ "requests": 1, "replicas": [] }),
+        json!({ "requests": 1, "replicas": ["odd"] }),
+        json!({ "requests": 1, "stale_percent": 101 }),
+        json!({ "requests": 1, "entries": true, "replicas": ["stale"] }),
+    ] {
         assert_eq!(tenant.control(Method::POST, "lag", Some(nonsense)).await.0, 400);
     }
 }
@@ -147,4 +152,82 @@ async fn a_fresh_secret_is_unknown_to_the_login_for_a_while() {
     let (status, refused) = tenant.sign_in(secret).await;
     assert!(status == 401 && refused["error_codes"] == json!([7_000_215]), "{refused}");
     assert_eq!(tenant.sign_in(secret).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_share_of_the_reads_meets_the_stale_replica_evenly_spread() {
+    let (tenant, token) = lagging(json!({ "seconds": 600, "stale_percent": 25 })).await;
+    let path = format!("/applications/{}", make(&tenant, &token, "New").await["id"].as_str().unwrap());
+    assert_eq!(statuses(&tenant, &token, &path, 8).await, [200, 200, 200, 404, 200, 200, 200, 404]);
+}
+
+/// What the reads of `path` show, until the clock says that everything has arrived.
+async fn seen(tenant: &Tenant, token: &str, path: &str, part: impl Fn(&Value) -> Vec<String>) -> Vec<Vec<String>> {
+    let mut all = std::collections::BTreeSet::new();
+    for _ in 0..64 {
+        all.insert(part(&tenant.graph_with(token, Method::GET, path, None).await.1));
+    }
+    all.into_iter().collect()
+}
+
+#[tokio::test]
+async fn replicas_disagree_entry_by_entry_and_agree_when_the_time_has_passed() {
+    let tenant = Tenant::start().await;
+    let token = tenant.token().await;
+    let path = format!("/applications/{}", make(&tenant, &token, "Before").await["id"].as_str().unwrap());
+    tenant.control(Method::POST, "lag", Some(json!({ "seconds": 50, "entries": true }))).await;
+    let wish = json!({ "displayName": "After", "tags": ["a", "b"] });
+    assert_eq!(tenant.graph_with(&token, Method::PATCH, &path, Some(wish)).await.0, 204);
+    let texts = |one: &Value, name: &str| -> Vec<String> {
+        one[name].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+    };
+    let tags = seen(&tenant, &token, &path, |app| texts(app, "tags")).await;
+    assert_eq!(tags, [vec![], vec!["a"], vec!["a", "b"], vec!["b"]], "every element for itself");
+    let both = seen(&tenant, &token, &path, |app| {
+        vec![app["displayName"].as_str().unwrap().to_owned(), texts(app, "tags").concat()]
+    })
+    .await;
+    assert_eq!(both.len(), 8, "every property for itself: {both:?}");
+    tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT50S" }))).await;
+    assert_eq!(seen(&tenant, &token, &path, |app| texts(app, "tags")).await, [vec!["a", "b"]]);
+}
+
+#[tokio::test]
+async fn the_grants_of_a_collection_and_the_scopes_of_a_grant_arrive_one_by_one() {
+    let tenant = Tenant::start().await;
+    let token = tenant.token().await;
+    let app = make(&tenant, &token, "App").await;
+    let made = tenant.admin(Method::POST, "/servicePrincipals", Some(json!({ "appId": app["appId"] }))).await;
+    let (client, graph) = (made["id"].as_str().unwrap(), tenant.microsoft_graph().await);
+    let wish = json!({ "clientId": client, "consentType": "AllPrincipals", "resourceId": graph, "scope": "User.Read" });
+    let grant = tenant.admin(Method::POST, "/oauth2PermissionGrants", Some(wish)).await;
+    let grant = format!("/oauth2PermissionGrants/{}", grant["id"].as_str().unwrap());
+    tenant.control(Method::POST, "lag", Some(json!({ "seconds": 50, "entries": true, "stale_percent": 40 }))).await;
+    let (status, _) =
+        tenant.graph_with(&token, Method::PATCH, &grant, Some(json!({ "scope": "Mail.Read email" }))).await;
+    assert_eq!(status, 204);
+    let scopes = seen(&tenant, &token, &grant, |grant| vec![grant["scope"].as_str().unwrap().to_owned()]).await;
+    assert_eq!(scopes.len(), 8, "{scopes:?}");
+    let assigned = format!("/servicePrincipals/{client}/appRoleAssignments");
+    for role in ["df021288-bdef-4463-88db-98f22de89214", "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30"] {
+        let wish = json!({ "principalId": client, "resourceId": graph, "appRoleId": role });
+        assert_eq!(tenant.graph_with(&token, Method::POST, &assigned, Some(wish)).await.0, 201);
+    }
+    let roles = seen(&tenant, &token, &assigned, |all| {
+        list(all).iter().map(|one| one["appRoleId"].as_str().unwrap().to_owned()).collect()
+    })
+    .await;
+    assert!(
+        roles.contains(&vec![]) && roles.iter().any(|all| all.len() == 1) && roles.iter().any(|all| all.len() == 2),
+        "{roles:?}"
+    );
+}
+
+#[tokio::test]
+async fn each_request_moves_a_ticking_clock_on() {
+    let (tenant, token) = lagging(json!({ "seconds": 50, "replicas": ["stale"] })).await;
+    assert_eq!(tenant.control(Method::POST, "clock", Some(json!({ "tick": "PT10S" }))).await.0, 204);
+    let path = format!("/applications/{}", make(&tenant, &token, "New").await["id"].as_str().unwrap());
+    assert_eq!(statuses(&tenant, &token, &path, 6).await, [404, 404, 404, 404, 200, 200]);
+    assert_eq!(tenant.control(Method::POST, "clock", Some(json!({ "tick": "PT0S" }))).await.0, 204);
 }

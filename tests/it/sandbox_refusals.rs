@@ -1,6 +1,6 @@
 //! The sandbox refuses what Graph and Entra refuse. By raw HTTP.
 
-use crate::tenant::{Tenant, list};
+use crate::tenant::{Tenant, answers, list};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -166,8 +166,7 @@ async fn batches_that_are_too_long_or_ambiguous() {
         { "id": "3", "method": "POST", "url": "/applications", "body": { "displayName": "x" } },
     ] });
     let (_, body) = tenant.graph(Method::POST, "/$batch", Some(dependent)).await;
-    let statuses: Vec<_> =
-        body["responses"].as_array().unwrap().iter().map(|one| one["status"].as_u64().unwrap()).collect();
+    let statuses: Vec<_> = answers(&body).iter().map(|one| one["status"].as_u64().unwrap()).collect();
     assert_eq!(statuses, [404, 424, 400]);
 }
 

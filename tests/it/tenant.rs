@@ -259,6 +259,13 @@ impl Tenant {
     }
 }
 
+/// The answers of a batch in the order of their ids, since they come in any.
+pub fn answers(batch: &Value) -> Vec<Value> {
+    let mut all = batch["responses"].as_array().unwrap().clone();
+    all.sort_by_key(|one| one["id"].as_str().unwrap().to_owned());
+    all
+}
+
 /// The elements of a collection.
 pub fn list(body: &Value) -> Vec<Value> {
     body["value"].as_array().unwrap().clone()

@@ -81,7 +81,7 @@ async fn several_shared_sets_and_consents_add_to_one_application_and_each_takes_
         workspace.write(&format!("{HEAD}{BLOCK}{one}{two}")).unwrap();
         let applied = workspace.apply(&[]).await.unwrap();
         assert!(
-            flat(&applied).contains("held some of these permissions already") && applied.contains("User.Read.All"),
+            flat(&applied).contains("held some of these grants already") && applied.contains("User.Read.All"),
             "{applied}"
         );
         let all = set_of(&[USER_READ_ALL, AUDIT_LOG, MAIL_READ]);

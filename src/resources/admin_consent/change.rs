@@ -1,10 +1,10 @@
 //! One change of what is granted: what is missing is granted, and what may go is revoked, on a fresh read.
 
-use super::granted::{Granted, PRINCIPAL, SCOPES, entry, overlaid, whole};
+use super::granted::{Granted, PRINCIPAL, entry, overlaid};
 use super::{State, WORDS};
 use crate::catalog::Kind;
 use crate::framework::{Diagnostic, Diagnostics, Result};
-use crate::graph::{Graph, GraphError, PermissionGrant, View};
+use crate::graph::{Graph, GraphError, PermissionGrant, Shows, View, WINDOW};
 use crate::provider::apis::{Principal, offered};
 use crate::provider::{Claim, Cx};
 use crate::resources::missing::no_such_principal;
@@ -84,7 +84,8 @@ impl Work<'_, '_> {
     /// What is granted, and what of it is to go; looks again while a replica does not show what we granted a moment ago and now have to
     /// revoke. `None` where the principal is gone.
     async fn look(&mut self) -> Result<Option<(Granted, BTreeSet<PermissionId>)>> {
-        let mut round = 0;
+        let graph = self.graph.clone();
+        let mut waits = graph.waits();
         loop {
             let Some(granted) = Granted::read(&self.claim.tenant, &self.client, self.names, self.cx).await? else {
                 return Ok(None);
@@ -98,9 +99,11 @@ impl Work<'_, '_> {
                 return Ok(Some((granted, going)));
             }
             self.claim.release();
-            self.graph.wait(round, "waiting for the directory to replicate", None).await?;
+            let is_early = waits.again(WINDOW, None).await?;
             self.claim.lock(&self.client).await?;
-            round += 1;
+            if !is_early {
+                return Ok(Some((granted, going)));
+            }
         }
     }
 
@@ -197,8 +200,7 @@ impl Work<'_, '_> {
             match self.write_scopes_of(&resource, present, &scopes).await {
                 Ok(()) => {}
                 Err(Failure::Refused(why)) => {
-                    let all = scopes.new.values().chain(scopes.old.values());
-                    let spelled = self.names.listed(all, self.change.declared).join(", ");
+                    let spelled = self.names.listed(scopes.all(), self.change.declared).join(", ");
                     self.refuse(why, "changed", &spelled)?;
                 }
                 Err(Failure::Other(why)) => return Err(why),
@@ -215,89 +217,90 @@ impl Work<'_, '_> {
         mut present: Option<PermissionGrant>,
         scopes: &Scopes,
     ) -> std::result::Result<(), Failure> {
-        let name = format!("{SCOPES}{resource}");
-        let mut round = 0;
+        let tried = format!("PATCH /oauth2PermissionGrants, of the API {resource}");
+        let (graph, client) = (self.graph.clone(), self.client.clone());
+        let mut others = graph.waits();
+        let mut is_first = true;
         loop {
-            let before = self.held(resource, present.as_ref(), round == 0);
+            let texts = scopes_of(present.as_ref());
+            // What somebody else has written since our last write is the truth, scope by scope too.
+            let before = if is_first { self.as_written(texts, scopes) } else { texts };
             let mut wanted = before.clone();
             wanted.retain(|scope| !scopes.old.contains_key(scope));
             wanted.extend(scopes.new.keys().cloned());
             if wanted == before {
-                break;
+                return Ok(());
             }
             let text = wanted.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-            match &present {
-                Some(grant) if text.is_empty() => self.graph.delete_permission_grant(&grant.id).await?,
-                Some(grant) => match self.graph.update_permission_grant(&grant.id, &text).await {
-                    // Somebody else has emptied it meanwhile.
-                    Err(error) if error.is_not_found() => {}
-                    other => other?,
-                },
-                None if text.is_empty() => {}
-                None => self.graph.create_permission_grant(&self.client, resource, &text).await?,
-            }
-            let view = |all: &BTreeSet<String>| whole(resource, all.iter().map(String::as_str)).into_iter().collect();
-            self.state.private.writes.wrote(self.graph.now(), &view(&before), &view(&wanted));
+            let is_new = match &present {
+                Some(grant) => {
+                    self.replace_scopes(grant, &text).await?;
+                    false
+                }
+                None if text.is_empty() => false,
+                None => graph.create_permission_grant(&client, resource, &text).await?,
+            };
             self.granted(scopes.new.values());
             self.revoked(scopes.old.values());
+            if is_new {
+                // Whoever else made one at the same time has met this one.
+                return Ok(());
+            }
 
             self.claim.release();
-            let written = self.state.private.writes.only(|one| one == name);
-            let (graph, client) = (self.graph.clone(), self.client.clone());
-            let read = async || Ok::<_, GraphError>(of_resource(graph.permission_grants(&client).await?, resource));
-            let shown = |grant: &Option<PermissionGrant>| -> View {
-                whole(resource, grant.iter().flat_map(PermissionGrant::scopes)).into_iter().collect()
+            let ours: BTreeSet<String> = scopes.all().map(entry).collect();
+            let writes = self.state.private.writes.only(|name| ours.contains(name));
+            let is_ours = |seen: &Option<PermissionGrant>| self.as_written(scopes_of(seen.as_ref()), scopes) == wanted;
+            let shown = |seen: &Option<PermissionGrant>| {
+                // Nothing of a third value has to be waited for.
+                let texts = if is_ours(seen) { scopes_of(seen.as_ref()) } else { wanted.clone() };
+                let of_ours = scopes.new.iter().chain(&scopes.old).filter(|(text, _)| texts.contains(*text));
+                of_ours.map(|(_, permission)| (entry(permission), true.into())).collect::<View>()
             };
-            let settled = self.graph.settled_read(&written, read, shown).await?;
-            self.claim.lock(&self.client).await.map_err(Failure::Other)?;
-            if settled.stale.contains(&name) {
-                warn_of_stale(
-                    &self.names.listed(scopes.new.values().chain(scopes.old.values()), self.change.declared),
-                    self.cx,
-                );
-                break;
+            let read = async || Ok::<_, GraphError>(of_resource(graph.permission_grants(&client).await?, resource));
+            let settled = graph.settled_read(&writes, read, shown).await?;
+            let stands = is_ours(&settled.seen);
+            self.claim.lock(&client).await.map_err(Failure::Other)?;
+            if !settled.stale.is_empty() {
+                warn_of_stale(&self.names.listed(scopes.all(), self.change.declared), self.cx);
             }
-            if shown(&settled.seen) == view(&wanted) {
-                break;
+            if stands {
+                return Ok(());
             }
+            // Somebody else has written in between: merged once more, for as long as the operation may take.
             present = settled.seen;
-            self.wait_beside_others(resource, round).await?;
-            round += 1;
+            others.contended(&tried, None).await?;
+            is_first = false;
         }
-        Ok(())
     }
 
-    /// The scopes that are granted of an API in fact. `is_first`: what a replica does not show yet is as we wrote it; later a third
-    /// value of the whole is newer than that.
-    fn held(&self, resource: &str, present: Option<&PermissionGrant>, is_first: bool) -> BTreeSet<String> {
-        let mut held: BTreeSet<String> =
-            present.into_iter().flat_map(PermissionGrant::scopes).map(str::to_owned).collect();
-        let writes = &self.state.private.writes;
-        let seen: View = whole(resource, held.iter().map(String::as_str)).into_iter().collect();
-        let name = format!("{SCOPES}{resource}");
-        if !is_first || !writes.only(|one| one == name).stale(self.graph.now(), &seen).contains(&name) {
-            return held;
+    async fn replace_scopes(&self, grant: &PermissionGrant, text: &str) -> std::result::Result<(), GraphError> {
+        if text.is_empty() {
+            return self.graph.delete_permission_grant(&grant.id).await;
         }
-        // The whole is older than our last write: so is every scope that we wrote.
-        for entry in self.change.declared.keys().chain(self.change.revoke).filter(|one| one.kind() == Kind::Delegated) {
-            let Some(text) = self.names.name(entry) else { continue };
-            if writes.names().any(|name| name == self::entry(entry)) {
-                match writes.is_there(&self::entry(entry)) {
-                    true => held.insert(text),
-                    false => held.remove(&text),
+        match self.graph.update_permission_grant(&grant.id, text).await {
+            // Somebody else has emptied it meanwhile: seen when it is read back.
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Scopes of one API, with what a replica does not show yet of our own writes as we wrote it.
+    fn as_written(&self, mut texts: BTreeSet<String>, scopes: &Scopes) -> BTreeSet<String> {
+        let (writes, now) = (&self.state.private.writes, self.graph.now());
+        let app_id = scopes.all().next().map(PermissionId::app_id);
+        let of_api = |one: &&PermissionId| one.kind() == Kind::Delegated && Some(one.app_id()) == app_id;
+        for permission in self.change.declared.keys().chain(self.change.revoke).filter(of_api) {
+            let Some(text) = self.names.name(permission) else { continue };
+            let (name, seen) = (entry(permission), texts.contains(&text).then(|| true.into()));
+            if writes.shows(now, &name, seen.as_ref()) == Shows::Stale {
+                match writes.is_there(&name) {
+                    true => texts.insert(text),
+                    false => texts.remove(&text),
                 };
             }
         }
-        held
-    }
-
-    /// Somebody else has written in between: looks again, for as long as the operation may take.
-    async fn wait_beside_others(&self, resource: &str, round: u32) -> std::result::Result<(), GraphError> {
-        let tried = format!("PATCH /oauth2PermissionGrants, of the API {resource}");
-        match self.graph.wait(round, &tried, None).await {
-            Err(GraphError::DeadlineExceeded { .. }) => Err(GraphError::Contended { tried, last: None }),
-            waited => waited,
-        }
+        texts
     }
 
     /// Remembers grants of ours: from the first one on there is something to store.
@@ -337,6 +340,16 @@ impl Work<'_, '_> {
 struct Scopes {
     new: BTreeMap<String, PermissionId>,
     old: BTreeMap<String, PermissionId>,
+}
+
+impl Scopes {
+    fn all(&self) -> impl Iterator<Item = &PermissionId> {
+        self.new.values().chain(self.old.values())
+    }
+}
+
+fn scopes_of(grant: Option<&PermissionGrant>) -> BTreeSet<String> {
+    grant.into_iter().flat_map(PermissionGrant::scopes).map(str::to_owned).collect()
 }
 
 enum Failure {

@@ -12,8 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const ROLE: &str = "grant:";
 /// A delegated permission.
 const SCOPE: &str = "scope:";
-/// All scopes of one API, which Graph writes as a whole, so that two writers can undo each other.
-pub(super) const SCOPES: &str = "scopes:";
 
 /// That the principal is there.
 pub(super) const PRINCIPAL: &str = "principal";
@@ -70,9 +68,9 @@ impl Granted {
 
     /// Entry by entry.
     pub(super) fn view(&self) -> View {
-        let each = self.permissions().iter().map(|one| (entry(one), true.into())).collect::<View>();
-        let wholes = self.grants.iter().filter_map(|(resource, grant)| whole(resource, grant.scopes()));
-        each.into_iter().chain(wholes).chain([(PRINCIPAL.to_owned(), true.into())]).collect()
+        let each = self.permissions();
+        let each = each.iter().map(|one| (entry(one), true.into()));
+        each.chain([(PRINCIPAL.to_owned(), true.into())]).collect()
     }
 }
 
@@ -80,12 +78,6 @@ impl Granted {
 pub(super) fn entry(permission: &PermissionId) -> String {
     let prefix = if permission.kind() == Kind::Application { ROLE } else { SCOPE };
     format!("{prefix}{permission}")
-}
-
-/// The entry of all scopes of an API: no grant is none.
-pub(super) fn whole<'a>(resource: &str, scopes: impl Iterator<Item = &'a str>) -> Option<(String, serde_json::Value)> {
-    let scopes: BTreeSet<&str> = scopes.collect();
-    (!scopes.is_empty()).then(|| (format!("{SCOPES}{resource}"), scopes.into_iter().collect()))
 }
 
 /// What is granted in fact: what a replica does not show yet of our own writes is as we wrote it.

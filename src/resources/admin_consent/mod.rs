@@ -3,6 +3,7 @@
 mod change;
 mod granted;
 
+use super::connector_app::confirm_create;
 use super::missing::{deleted_principal, no_such_principal};
 use super::ownership::{self, Ownership, Words, listed, refuse_in_plan, spare_taken};
 use super::permissions::{Declared, Names, PermissionId, look_up, named, report, warn_of_respelled};
@@ -17,7 +18,7 @@ use crate::framework::{
 use crate::graph::Writes;
 use crate::graph::needed::{GRANT_ROLE, READ_ROLES, READ_SCOPES, REVOKE_ROLE, WRITE_SCOPES};
 use crate::provider::preflight::Work;
-use crate::provider::{Cx, Planned, Services, Tenant};
+use crate::provider::{Claim, Cx, Planned, Services, Tenant};
 use change::Change;
 use granted::{Granted, Seen, overlaid};
 use jiff::civil::Date;
@@ -226,7 +227,12 @@ impl Resource for AdminConsent {
         let change = Change { declared: &declared, revoke: &BTreeSet::new(), is_create: true };
         change::make(state, &mut claim, &mut names, &change, cx).await?;
         state.complete_status()?;
-        claim.took(declared.keys().map(ToString::to_string))
+        claim.took(declared.keys().map(ToString::to_string))?;
+        if principal.app_owner_organization_id.as_deref().is_some_and(|home| home.eq_ignore_ascii_case(&tenant.id)) {
+            claim.release();
+            confirm(&principal.app_id, &mut claim).await?;
+        }
+        Ok(())
     }
 
     async fn read(key: AdminConsentKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
@@ -309,6 +315,19 @@ fn names_of<'a>(private: &mut AdminConsentPrivate, cx: &'a Cx) -> Names<'a> {
     let names = Names::new(cx).remembering(private.owned.declared());
     private.owned = std::mem::take(&mut private.owned).by(|one| names.again(one));
     names
+}
+
+/// Whoever is granted something is in use: its application's create has certainly ended, and is said to have.
+async fn confirm(client_id: &str, claim: &mut Claim<'_>) -> Result<()> {
+    let graph = claim.tenant.graph.clone();
+    // An identity that may only consent may not see applications.
+    let app = match graph.application_by_app_id(client_id).await {
+        Err(error) if error.is_forbidden() => None,
+        other => other?,
+    };
+    let Some(app) = app else { return Ok(()) };
+    claim.lock(&app.id).await?;
+    Ok(confirm_create(&graph, &app.id, Some(&app.tags)).await?)
 }
 
 /// Graph's limit on the text of one grant, which holds all scopes of an API.

@@ -3,9 +3,7 @@
 use super::{State, WORDS};
 use crate::catalog::Kind;
 use crate::framework::Result;
-use crate::graph::{
-    Application, ApplicationPatch, Graph, GraphError, RequiredResourceAccess, ResourceAccess, View, Writes,
-};
+use crate::graph::{Application, ApplicationPatch, Graph, RequiredResourceAccess, ResourceAccess, View, Writes};
 use crate::provider::{Claim, Cx};
 use crate::resources::connector_app::is_marker;
 use crate::resources::missing::no_such_application;
@@ -14,9 +12,10 @@ use crate::resources::permissions::{Names, PermissionId};
 use crate::resources::stale::{shown_by, warn_of_stale};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The whole of what is asked for, as one entry of a [`View`]: Graph writes it as a whole, so that two writers can undo each other.
-const WHOLE: &str = "requested";
+/// A permission that is asked for, as an entry of a [`View`].
 const ONE: &str = "requested:";
+/// That the application is there.
+const APPLICATION: &str = "application";
 
 /// Every permission that an application asks for.
 pub(super) fn requested(app: &Application) -> BTreeSet<PermissionId> {
@@ -35,11 +34,8 @@ fn meant(app_id: &str, access: &ResourceAccess) -> PermissionId {
 /// An application that asks for these, entry by entry; one that is not there has none.
 pub(super) fn view(asked: Option<&BTreeSet<PermissionId>>) -> View {
     let Some(asked) = asked else { return View::new() };
-    let whole: Vec<String> = asked.iter().map(ToString::to_string).collect();
-    let mut view: View = whole.iter().map(|one| (format!("{ONE}{one}"), true.into())).collect();
-    view.insert(WHOLE.to_owned(), whole.into());
-    view.insert("application".to_owned(), true.into());
-    view
+    let each = asked.iter().map(|one| (format!("{ONE}{one}"), true.into()));
+    each.chain([(APPLICATION.to_owned(), true.into())]).collect()
 }
 
 pub(super) fn view_of(app: &Option<Application>) -> View {
@@ -99,7 +95,8 @@ impl Change<'_> {
 /// back without: another process that has read before and written after has undone it, and it is merged once more.
 pub(super) async fn write(state: &mut State, claim: &mut Claim<'_>, change: &Change<'_>, cx: &Cx) -> Result<()> {
     let (graph, id) = (claim.tenant.graph.clone(), state.value.application_id.get()?.clone());
-    let (mut is_first, mut round) = (true, 0);
+    let (mut is_first, tried) = (true, format!("PATCH /applications/{id}"));
+    let mut others = graph.waits();
     let present = loop {
         let Some(app) = graph.application(&id).await? else {
             // An application that is gone asks for nothing any more.
@@ -108,13 +105,13 @@ pub(super) async fn write(state: &mut State, claim: &mut Claim<'_>, change: &Cha
                 false => Err(no_such_application(&graph, &id).await?),
             };
         };
-        let shown = requested(&app);
-        let stale = state.private.writes.stale(graph.now(), &view(Some(&shown)));
-        // A third value of the whole is newer than what we wrote, entry by entry too.
-        let asked =
-            if is_first || stale.contains(WHOLE) { overlaid(shown, &stale, &state.private.writes) } else { shown };
-        if is_first && change.is_create {
-            change.meet(&asked, state, claim, cx)?;
+        let mut asked = requested(&app);
+        // What somebody else has written since our last write is the truth, entry by entry too.
+        if is_first {
+            asked = as_written(asked, &state.private.writes, &graph);
+            if change.is_create {
+                change.meet(&asked, state, claim, cx)?;
+            }
         }
         let wanted = change.wanted(&asked);
         if wanted == asked {
@@ -129,30 +126,35 @@ pub(super) async fn write(state: &mut State, claim: &mut Claim<'_>, change: &Cha
         };
         graph.update_application(&id, &patch).await?;
         state.exists = true;
-        let (now, after) = (graph.now(), view(Some(&wanted)));
         if change.is_create {
             // The application may be new itself.
-            let whole = after.iter().filter(|(name, _)| !name.starts_with(ONE));
-            let whole = whole.map(|(name, value)| (name.clone(), value.clone())).collect();
-            state.private.writes.wrote(now, &View::new(), &whole);
+            let there = View::from([(APPLICATION.to_owned(), true.into())]);
+            state.private.writes.wrote(graph.now(), &View::new(), &there);
         }
-        state.private.writes.wrote(now, &view(Some(&asked)), &after);
+        state.private.writes.wrote(graph.now(), &view(Some(&asked)), &view(Some(&wanted)));
         for added in change.declared.keys().filter(|one| !asked.contains(*one)) {
             state.private.owned.add(added.clone());
         }
         claim.release();
-        let whole = state.private.writes.only(|name| name == WHOLE);
-        let settled = graph.settled_read(&whole, || read(&graph, &id), view_of).await?;
-        if settled.stale.contains(WHOLE) {
+        let writes = &state.private.writes;
+        let is_ours = |app: &Application| as_written(requested(app), writes, &graph) == wanted;
+        let shown = |app: &Option<Application>| match app {
+            // Nothing of a third value has to be waited for.
+            Some(app) if !is_ours(app) => view(Some(&wanted)),
+            app => view_of(app),
+        };
+        let settled = graph.settled_read(writes, async || graph.application(&id).await, shown).await?;
+        if !settled.stale.is_empty() {
             warn_of_stale(&change.names.listed(&wanted, change.declared), cx);
             break wanted;
         }
-        if settled.seen.as_ref().map(requested).as_ref() == Some(&wanted) {
+        if settled.seen.as_ref().is_some_and(is_ours) {
             break wanted;
         }
-        wait_beside_others(&graph, &id, round).await?;
+        // Somebody else has written in between: merged once more, for as long as the operation may take.
+        others.contended(&tried, None).await?;
         claim.lock(&id).await?;
-        (is_first, round) = (false, round + 1);
+        is_first = false;
     };
     state.exists = true;
     let foreign = present.into_iter().filter(|one| !state.value.exclusive && !change.declared.contains_key(one));
@@ -162,17 +164,10 @@ pub(super) async fn write(state: &mut State, claim: &mut Claim<'_>, change: &Cha
     Ok(())
 }
 
-async fn read(graph: &Graph, id: &str) -> std::result::Result<Option<Application>, GraphError> {
-    graph.application(id).await
-}
-
-/// Somebody else has written in between: looks again, for as long as the operation may take.
-async fn wait_beside_others(graph: &Graph, id: &str, round: u32) -> Result<()> {
-    let tried = format!("PATCH /applications/{id}");
-    match graph.wait(round, &tried, None).await {
-        Err(GraphError::DeadlineExceeded { .. }) => Err(GraphError::Contended { tried, last: None }.into()),
-        waited => Ok(waited?),
-    }
+/// What is asked for, with what a replica does not show yet of our own writes as we wrote it.
+fn as_written(asked: BTreeSet<PermissionId>, writes: &Writes, graph: &Graph) -> BTreeSet<PermissionId> {
+    let stale = writes.stale(graph.now(), &view(Some(&asked)));
+    overlaid(asked, &stale, writes)
 }
 
 /// What is wanted, in Graph's shape. What stays is written as it stands.

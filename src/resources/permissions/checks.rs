@@ -178,11 +178,9 @@ fn by_tenant(key: &PermissionKey, api: Option<&Api>, principal: &ServicePrincipa
         }
     }
     let others = offered(principal, key.kind.other());
-    if let Some(other) = others.iter().find(is_it) {
-        return Some(other_kind(key, other.name.unwrap_or(other.id)));
-    }
+    let other = others.iter().find(is_it);
     if is_guid(&key.value) {
-        return Some(unknown_id(key));
+        return Some(other.map_or_else(|| unknown_id(key), |other| other_kind(key, other.name.unwrap_or(other.id))));
     }
     let (of_catalogue, mut advice) = match api {
         Some(api) => (
@@ -191,6 +189,9 @@ fn by_tenant(key: &PermissionKey, api: Option<&Api>, principal: &ServicePrincipa
         ),
         None => (Vec::new(), String::new()),
     };
+    if let (Some(_), None) = (other, api) {
+        advice = format!("It has a {} permission of that name.", key.kind.other());
+    }
     // The catalogue's advice names its own alone; what only the tenant has may be meant as well.
     let of_tenant = all.iter().filter(|one| one.is_permission).filter_map(|one| one.name);
     let bare = key.value.trim_end_matches('/').rsplit('/').next().unwrap_or(&key.value);

@@ -1,8 +1,10 @@
 //! `$batch`: several requests in one. Source: Microsoft's documentation of JSON batching.
 
-use super::errors::Failure;
-use super::store::World;
-use super::{Call, Caller, Reply, lag};
+use super::cloud::Cloud;
+use super::lag;
+use crate::sandbox::call::{Call, Caller, Reply};
+use crate::sandbox::errors::Failure;
+use crate::sandbox::odata;
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -28,7 +30,7 @@ struct Part {
     depends_on: Vec<String>,
 }
 
-pub(super) fn run(world: &mut World, tenant: &str, caller: &Caller, call: &Call) -> Reply {
+pub(super) fn run(cloud: &mut Cloud, tenant: &str, caller: &Caller, call: &Call) -> Reply {
     if call.method != Method::POST {
         return Err(Failure::wrong_method());
     }
@@ -43,22 +45,28 @@ pub(super) fn run(world: &mut World, tenant: &str, caller: &Caller, call: &Call)
     if ids.len() != batch.requests.len() || ids.contains("") {
         return Err(Failure::bad_request("Request Id values have to be given and unique, regardless of case."));
     }
+    let batch_size = batch.requests.len();
     let (mut statuses, mut responses) = (BTreeMap::new(), Vec::new());
     for part in batch.requests {
         let failed =
             part.depends_on.iter().any(|id| statuses.get(&id.to_lowercase()).is_none_or(|status| *status >= 400_u16));
-        let now = world.now();
-        let refusal = if failed { None } else { world.faults.strike_part(&part.method, &part.url, now) };
+        let now = cloud.world.now();
+        let refusal = if failed { None } else { cloud.faults.strike_part(&part.method, &part.url, now) };
         let mut headers = json!({ "Content-Type": "application/json" });
-        let (status, body) = match refusal {
-            _ if failed => (StatusCode::FAILED_DEPENDENCY, None),
-            Some(refusal) => {
+        let committed = match &refusal {
+            _ if failed => None,
+            Some(refusal) if !refusal.after_commit => None,
+            _ => Some(one(cloud, tenant, caller, call, &part)),
+        };
+        let (status, body) = match (refusal, committed) {
+            (Some(refusal), _) => {
                 if let Some(wait) = refusal.retry_after {
                     headers["Retry-After"] = wait.into();
                 }
                 (refusal.status, Some(refusal.body))
             }
-            None => one(world, tenant, caller, call, &part),
+            (None, Some(answer)) => answer,
+            (None, None) => (StatusCode::FAILED_DEPENDENCY, None),
         };
         statuses.insert(part.id.to_lowercase(), status.as_u16());
         let mut response = json!({ "id": part.id, "status": status.as_u16(), "headers": headers });
@@ -67,10 +75,13 @@ pub(super) fn run(world: &mut World, tenant: &str, caller: &Caller, call: &Call)
         }
         responses.push(response);
     }
+    // In any order, says the documentation; here never in the one that was asked in.
+    responses.reverse();
+    responses.rotate_left(batch_size / 3);
     Ok((StatusCode::OK, Some(json!({ "responses": responses }))))
 }
 
-fn one(world: &mut World, tenant: &str, caller: &Caller, batch: &Call, part: &Part) -> (StatusCode, Option<Value>) {
+fn one(cloud: &mut Cloud, tenant: &str, caller: &Caller, batch: &Call, part: &Part) -> (StatusCode, Option<Value>) {
     let has_type = part.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"));
     let (path, query) = part.url.split_once('?').unwrap_or((&part.url, ""));
     let reply = match part.method.parse::<Method>() {
@@ -80,7 +91,7 @@ fn one(world: &mut World, tenant: &str, caller: &Caller, batch: &Call, part: &Pa
         _ if part.url.contains("://") => Err(Failure::bad_request("The url of a batched request is relative.")),
         Err(_) => Err(Failure::wrong_method()),
         Ok(method) => {
-            let path = format!("/{}", super::odata::unescape(path.trim_start_matches('/')));
+            let path = format!("/{}", odata::unescape(path.trim_start_matches('/')));
             let prefer = part.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("prefer"));
             let call = Call {
                 method,
@@ -91,8 +102,8 @@ fn one(world: &mut World, tenant: &str, caller: &Caller, batch: &Call, part: &Pa
                 page_size: batch.page_size,
                 base: batch.base.clone(),
             };
-            lag::handle(world, tenant, caller, &call)
+            lag::handle(&mut cloud.lag, &mut cloud.world, tenant, caller, &call)
         }
     };
-    reply.unwrap_or_else(|failure| failure.answer(world.now()))
+    reply.unwrap_or_else(|failure| failure.answer(cloud.world.now()))
 }

@@ -12,7 +12,7 @@
 //! The first rule that strikes a request decides. A request within a `$batch` matches like one by itself: it gets a status of its own,
 //! and what happens to the connection happens to the batch.
 
-use super::errors::Failure;
+use crate::sandbox::errors::Failure;
 use axum::body::Bytes;
 use axum::http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
@@ -31,15 +31,16 @@ const LONGEST_DELAY: u64 = 60_000;
 /// What happens to a request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Action {
+pub(in crate::sandbox) enum Action {
     /// 429, with `Retry-After` in seconds, or as a date by the sandbox's clock, where it is given.
     Throttle {
         #[serde(default)]
-        retry_after: Option<u32>,
+        retry_after: Option<u64>,
         #[serde(default)]
         as_date: bool,
     },
-    /// Any other refusal. `body` replaces the whole body.
+    /// Any other refusal. `body` replaces the whole body, and makes any other answer possible too. With `after_commit` what was asked for is done all the same, as when a gateway
+    /// gives up on a service that does not.
     Fail {
         status: u16,
         #[serde(default)]
@@ -47,9 +48,11 @@ pub(super) enum Action {
         #[serde(default)]
         message: Option<String>,
         #[serde(default)]
-        retry_after: Option<u32>,
+        retry_after: Option<u64>,
         #[serde(default)]
         body: Option<Value>,
+        #[serde(default)]
+        after_commit: bool,
     },
     /// 409, as when two writes to one object collide.
     Conflict,
@@ -108,7 +111,7 @@ struct Rule {
 
 /// All rules.
 #[derive(Default)]
-pub(super) struct Faults {
+pub(in crate::sandbox) struct Faults {
     rules: Vec<Rule>,
     made: u64,
 }
@@ -125,11 +128,13 @@ pub(super) struct Refusal {
     pub status: StatusCode,
     pub body: Value,
     pub retry_after: Option<String>,
+    /// Whether what was asked for is done nevertheless.
+    pub after_commit: bool,
 }
 
 impl Faults {
     /// `/control/faults…`; `rest` is what follows `faults`.
-    pub(super) fn control(
+    pub(in crate::sandbox) fn control(
         &mut self,
         method: &Method,
         rest: &str,
@@ -207,7 +212,10 @@ impl Wish {
         let refuse = |what: &str| Err(Failure::bad_request(what));
         match &self.action {
             _ if self.every == 0 => refuse("'every' is at least 1."),
-            Action::Fail { status, .. } if !(400..600).contains(status) => refuse("'status' is between 400 and 599."),
+            Action::Fail { status, body: None, .. } if !(400..600).contains(status) => {
+                refuse("'status' is between 400 and 599, unless 'body' says what the answer is.")
+            }
+            Action::Fail { status, .. } if !(200..600).contains(status) => refuse("'status' is between 200 and 599."),
             Action::Delay { milliseconds } | Action::Slow { milliseconds } if *milliseconds > LONGEST_DELAY => {
                 refuse("A delay is one minute at most.")
             }
@@ -263,18 +271,16 @@ impl Action {
 
     /// The answer in place of the real one, as the service at `target` writes it.
     pub(super) fn refusal(&self, target: &str, now: Timestamp) -> Option<Refusal> {
+        let after_commit = matches!(self, Self::Fail { after_commit: true, .. });
         let (status, code, message, seconds, as_date) = match self {
             Self::Throttle { retry_after, as_date } => {
                 (429, "TooManyRequests", "Too many requests. Please retry after some time.", *retry_after, *as_date)
             }
-            Self::Fail { status, code, message, retry_after, body } => {
+            Self::Fail { status, code, message, retry_after, body, .. } => {
                 if let Some(body) = body {
                     let status = StatusCode::from_u16(*status).ok()?;
-                    return Some(Refusal {
-                        status,
-                        body: body.clone(),
-                        retry_after: retry_after.map(|wait| wait.to_string()),
-                    });
+                    let retry_after = retry_after.map(|wait| wait.to_string());
+                    return Some(Refusal { status, body: body.clone(), retry_after, after_commit });
                 }
                 let code = code.as_deref().unwrap_or("UnknownError");
                 (
@@ -301,11 +307,12 @@ impl Action {
                 "date": now.strftime("%Y-%m-%dT%H:%M:%S").to_string(), "request-id": uuid::Uuid::new_v4().to_string(),
             } } })
         };
-        let retry_after = seconds.map(|seconds| match as_date {
-            true => http_date(now + SignedDuration::from_secs(seconds.into())),
-            false => seconds.to_string(),
-        });
-        Some(Refusal { status: StatusCode::from_u16(status).ok()?, body, retry_after })
+        let later = |seconds: u64| {
+            let wait = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+            http_date(now.checked_add(wait).unwrap_or(Timestamp::MAX))
+        };
+        let retry_after = seconds.map(|seconds| if as_date { later(seconds) } else { seconds.to_string() });
+        Some(Refusal { status: StatusCode::from_u16(status).ok()?, body, retry_after, after_commit })
     }
 }
 

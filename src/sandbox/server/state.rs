@@ -1,7 +1,8 @@
 //! The simulated cloud in a file: read at the start, and replaced as a whole whenever something has changed, so that a crash leaves the
 //! last state or the one before, and never half of one.
 
-use super::store::{Tenant, World};
+use crate::sandbox::seed;
+use crate::sandbox::store::{Tenant, World};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -75,7 +76,7 @@ pub(super) fn load(path: &Path) -> Result<World, StateError> {
     let shape = |why: String| StateError::Shape { path: path.to_owned(), why };
     let text = match std::fs::read(path) {
         Ok(text) => text,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(World::new()),
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(World::new(seed::tenant)),
         Err(why) => return Err(StateError::Io { path: path.to_owned(), why }),
     };
     let kind: Kind = serde_json::from_slice(&text).map_err(|why| shape(why.to_string()))?;
@@ -86,7 +87,7 @@ pub(super) fn load(path: &Path) -> Result<World, StateError> {
         return Err(StateError::Version { path: path.to_owned(), found: kind.version });
     }
     let saved: Saved = serde_json::from_slice(&text).map_err(|why| shape(why.to_string()))?;
-    let mut world = World::new();
+    let mut world = World::new(seed::tenant);
     world.set_offset(saved.offset_milliseconds);
     world.signing_key = saved.signing_key;
     world.page_size = saved.page_size;

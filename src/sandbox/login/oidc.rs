@@ -1,7 +1,7 @@
 //! An OIDC issuer for federated credentials to trust: `{base}/oidc`, with its discovery document and keys. It signs whatever it is told
 //! at the control endpoint.
 
-use super::store::new_id;
+use crate::sandbox::store::new_id;
 use jiff::Timestamp;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
@@ -15,14 +15,14 @@ const LIFETIME: i64 = 300;
 
 /// The issuer's key, made when it is first needed: that takes a while.
 #[derive(Default)]
-pub(super) struct Issuer {
+pub(in crate::sandbox) struct Issuer {
     key: OnceLock<Option<EncodingKey>>,
 }
 
 /// What a token is to say.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wish {
+pub(in crate::sandbox) struct Wish {
     pub sub: String,
     pub aud: Value,
     /// Seconds from now; negative for one that has expired.
@@ -35,7 +35,7 @@ fn lifetime() -> i64 {
 }
 
 impl Wish {
-    pub(super) fn new(sub: &str, aud: &str) -> Self {
+    pub(in crate::sandbox) fn new(sub: &str, aud: &str) -> Self {
         Self { sub: sub.to_owned(), aud: aud.into(), expires_in: LIFETIME }
     }
 }
@@ -46,7 +46,7 @@ impl Issuer {
     }
 
     /// The public key of an issuer; `None` for one that is not served here.
-    pub(super) fn key_of(&self, base: &str, issuer: &str) -> Option<DecodingKey> {
+    pub(in crate::sandbox) fn key_of(&self, base: &str, issuer: &str) -> Option<DecodingKey> {
         if issuer != format!("{base}/oidc") {
             return None;
         }
@@ -58,7 +58,7 @@ impl Issuer {
     }
 
     /// Signs a token.
-    pub(super) fn token(&self, base: &str, wish: &Wish, now: Timestamp) -> Option<String> {
+    pub(in crate::sandbox) fn token(&self, base: &str, wish: &Wish, now: Timestamp) -> Option<String> {
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(KEY_ID.to_owned());
         let now = now.as_second();
@@ -71,7 +71,7 @@ impl Issuer {
     }
 
     /// `GET {base}/oidc/{path}`. Source: OpenID Connect Discovery 1.0.
-    pub(super) fn document(&self, base: &str, path: &str) -> Option<Value> {
+    pub(in crate::sandbox) fn document(&self, base: &str, path: &str) -> Option<Value> {
         match path {
             ".well-known/openid-configuration" => Some(json!({
                 "issuer": format!("{base}/oidc"), "jwks_uri": format!("{base}/oidc/jwks"),

@@ -2,8 +2,10 @@
 //! credentials trusts. Source: Microsoft's "certificate credentials" and "workload identity federation", and the texts of the AADSTS
 //! codes as users report them.
 
-use super::login::Refusal;
-use super::store::{Object, World, text};
+use super::refusal::Refusal;
+use super::service::Service;
+use crate::sandbox::moment::Moment;
+use crate::sandbox::store::{Object, World, text};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -25,6 +27,7 @@ struct Assertion<'a> {
 /// Proves that `assertion` speaks for `client` in `tenant`, or refuses.
 pub(super) fn verify(
     world: &mut World,
+    service: &Service,
     base: &str,
     tenant: &str,
     client: &str,
@@ -40,7 +43,7 @@ pub(super) fn verify(
     if assertion.claim("iss").eq_ignore_ascii_case(client) || assertion.is_by_certificate() {
         by_certificate(world, base, tenant, client, &assertion)
     } else {
-        by_issuer(world, base, client, &assertion)
+        by_issuer(world, service, base, client, &assertion)
     }
 }
 
@@ -155,12 +158,21 @@ fn by_certificate(
         );
     };
     let ended = certificate.validity().not_after.timestamp() <= now.as_second()
-        || key.end.parse::<Timestamp>().is_ok_and(|end| end <= now);
+        || key.end.parse::<Moment>().is_ok_and(|end| end <= now.into());
     if ended {
         return refused(
             700_027,
             format!(
                 "The certificate with identifier used to sign the client assertion is expired on application. [Reason - The key used is expired., {found}]"
+            ),
+        );
+    }
+    // What a key's start means is documented; this text is modelled on the one of an expired key.
+    if key.start.parse::<Moment>().is_ok_and(|start| start > now.into()) {
+        return refused(
+            700_027,
+            format!(
+                "The certificate with identifier used to sign the client assertion is not valid yet on application. [Reason - The key used is not valid yet., {found}]"
             ),
         );
     }
@@ -196,7 +208,13 @@ fn by_certificate(
 }
 
 /// Source: the three refusals differ in what of a credential does not match. All compare to the letter.
-fn by_issuer(world: &mut World, base: &str, client: &str, assertion: &Assertion<'_>) -> Result<(), Refusal> {
+fn by_issuer(
+    world: &World,
+    service: &Service,
+    base: &str,
+    client: &str,
+    assertion: &Assertion<'_>,
+) -> Result<(), Refusal> {
     let (issuer, subject) = (assertion.claim("iss").to_owned(), assertion.claim("sub").to_owned());
     let trusted: Vec<Object> = match world.home_of(client) {
         Some((tenant, app)) => tenant.federated.get(text(app, "id")).cloned().unwrap_or_default(),
@@ -224,7 +242,7 @@ fn by_issuer(world: &mut World, base: &str, client: &str, assertion: &Assertion<
         return unmatched(700_212, "audience", audiences.first().copied().unwrap_or_default());
     }
     // The sandbox reads the keys of the issuer that it serves itself, and nobody else's.
-    let Some(key) = world.issuer.key_of(base, &issuer) else {
+    let Some(key) = service.issuer.key_of(base, &issuer) else {
         return Err(Refusal::invalid_client(50_166, "Request to External OIDC endpoint failed."));
     };
     if assertion.header.alg != Algorithm::RS256 || !assertion.is_signed_by(&key) {

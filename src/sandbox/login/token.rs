@@ -1,12 +1,14 @@
-//! Entra's token endpoint, and what a bearer token says. Source: Microsoft's client credentials flow and its AADSTS codes.
+//! Entra's token endpoint. Source: Microsoft's client credentials flow and its AADSTS codes.
 
-use super::Caller;
-use super::errors::Failure;
-use super::odata::unescape;
-use super::store::{GRAPH, World, id_of, text};
+use super::assertions;
+use super::refusal::Refusal;
+use super::service::Service;
+use crate::sandbox::credentials::{self, Secret};
+use crate::sandbox::odata::unescape;
+use crate::sandbox::store::{GRAPH, Object, Tenant, World, id_of, text};
 use axum::body::Bytes;
-use axum::http::{HeaderMap, Method, StatusCode};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use axum::http::{Method, StatusCode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,72 +17,40 @@ use std::collections::{BTreeMap, BTreeSet};
 const LIFETIME: i64 = 3599;
 
 #[derive(Serialize, Deserialize)]
-struct Claims {
-    aud: String,
-    tid: String,
+pub(super) struct Claims {
+    pub aud: String,
+    pub tid: String,
     appid: String,
-    oid: String,
-    roles: Vec<String>,
+    pub oid: String,
+    pub roles: Vec<String>,
     idtyp: String,
     iat: i64,
-    exp: i64,
-}
-
-/// A refusal of the token endpoint.
-pub(super) struct Refusal {
-    status: StatusCode,
-    error: &'static str,
-    code: u32,
-    what: String,
-}
-
-impl Refusal {
-    fn new(error: &'static str, code: u32, what: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error, code, what: what.into() }
-    }
-
-    /// The client has not shown who it is.
-    pub(super) fn invalid_client(code: u32, what: impl Into<String>) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, ..Self::new("invalid_client", code, what) }
-    }
-
-    /// Code and text.
-    pub(super) fn text(&self) -> String {
-        format!("AADSTS{}: {}", self.code, self.what)
-    }
-
-    /// As Entra writes it.
-    fn answer(&self, now: jiff::Timestamp) -> (StatusCode, Option<Value>) {
-        let (trace, correlation, time) = (
-            uuid::Uuid::new_v4().to_string(),
-            uuid::Uuid::new_v4().to_string(),
-            now.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
-        );
-        let body = json!({
-            "error": self.error,
-            "error_description": format!("{} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {time}", self.text()),
-            "error_codes": [self.code], "timestamp": time, "trace_id": trace, "correlation_id": correlation,
-            "error_uri": format!("https://login.microsoftonline.com/error?code={}", self.code),
-        });
-        (self.status, Some(body))
-    }
+    pub exp: i64,
 }
 
 /// `POST {tenant}/oauth2/v2.0/token`.
-pub(super) fn token(
+pub(in crate::sandbox) fn token(
     world: &mut World,
+    service: &mut Service,
     base: &str,
     method: &Method,
     path: &str,
     body: &Bytes,
 ) -> (StatusCode, Option<Value>) {
-    match granted(world, base, method, path, body) {
+    match granted(world, service, base, method, path, body) {
         Ok(token) => (StatusCode::OK, Some(token)),
         Err(refusal) => refusal.answer(world.now()),
     }
 }
 
-fn granted(world: &mut World, base: &str, method: &Method, path: &str, body: &Bytes) -> Result<Value, Refusal> {
+fn granted(
+    world: &mut World,
+    service: &mut Service,
+    base: &str,
+    method: &Method,
+    path: &str,
+    body: &Bytes,
+) -> Result<Value, Refusal> {
     let bad = |code, what: String| Err(Refusal::new("invalid_request", code, what));
     let Some(tenant) = path.strip_suffix("/oauth2/v2.0/token").filter(|_| *method == Method::POST) else {
         return bad(900_561, "The endpoint only accepts POST requests.".to_owned());
@@ -127,8 +97,8 @@ fn granted(world: &mut World, base: &str, method: &Method, path: &str, body: &By
                 "The request body must contain the following parameter: 'client_assertion_type'.".to_owned(),
             );
         }
-        world.tokens.push(field("client_assertion").to_owned());
-        super::assertions::verify(world, base, tenant, &client, field("client_assertion"))?;
+        service.tokens.push(field("client_assertion").to_owned());
+        assertions::verify(world, service, base, tenant, &client, field("client_assertion"))?;
     } else if form.contains_key("client_secret") {
         secret(world, tenant, &client, field("client_secret"))?;
     } else {
@@ -137,13 +107,13 @@ fn granted(world: &mut World, base: &str, method: &Method, path: &str, body: &By
             "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
         ));
     }
-    issue(world, base, tenant, &client, audience)
+    issue(world, service, base, tenant, &client, audience)
 }
 
-/// Object id of the client's principal.
-fn known(world: &mut World, tenant: &str, client: &str) -> Result<String, Refusal> {
+/// The client's principal.
+fn known<'a>(world: &'a mut World, tenant: &str, client: &str) -> Result<&'a Object, Refusal> {
     let directory = world.tenant(tenant);
-    directory.principal_by("appId", client).map(id_of).ok_or_else(|| {
+    directory.principal_by("appId", client).ok_or_else(|| {
         let id = &directory.id;
         Refusal::new(
             "unauthorized_client",
@@ -154,13 +124,13 @@ fn known(world: &mut World, tenant: &str, client: &str) -> Result<String, Refusa
 }
 
 fn secret(world: &mut World, tenant: &str, client: &str, presented: &str) -> Result<(), Refusal> {
-    match super::credentials::find_secret(world, tenant, client, presented) {
-        Some(super::credentials::Secret::Valid) => Ok(()),
-        Some(super::credentials::Secret::Expired) => Err(Refusal::invalid_client(
+    match credentials::find_secret(world, tenant, client, presented) {
+        Some(Secret::Valid) => Ok(()),
+        Some(Secret::Expired) => Err(Refusal::invalid_client(
             7_000_222,
             format!("The provided client secret keys for app '{client}' are expired."),
         )),
-        None => Err(Refusal::invalid_client(
+        Some(Secret::Early) | None => Err(Refusal::invalid_client(
             7_000_215,
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app.",
         )),
@@ -170,13 +140,22 @@ fn secret(world: &mut World, tenant: &str, client: &str, presented: &str) -> Res
 /// A token for a client that has shown who it is.
 pub(super) fn issue(
     world: &mut World,
+    service: &mut Service,
     base: &str,
     tenant: &str,
     client: &str,
     audience: &str,
 ) -> Result<Value, Refusal> {
     let resource = resource(world, base, tenant, audience)?;
-    let oid = known(world, tenant, client)?;
+    let principal = known(world, tenant, client)?;
+    if is_disabled(principal) {
+        return Err(Refusal::new(
+            "unauthorized_client",
+            7_000_112,
+            format!("Application '{client}'({}) is disabled.", text(principal, "displayName")),
+        ));
+    }
+    let oid = id_of(principal);
     let roles = roles_of(world.tenant(tenant), &oid, &resource);
     let (issued, key) = (world.now().as_second(), EncodingKey::from_secret(world.signing_key.as_bytes()));
     let claims = Claims {
@@ -191,7 +170,7 @@ pub(super) fn issue(
     };
     let token = encode(&Header::new(Algorithm::HS256), &claims, &key)
         .map_err(|why| Refusal::new("server_error", 90_033, why.to_string()))?;
-    world.tokens.push(token.clone());
+    service.tokens.push(token.clone());
     Ok(json!({ "token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token }))
 }
 
@@ -199,18 +178,28 @@ pub(super) fn issue(
 fn resource(world: &mut World, base: &str, tenant: &str, audience: &str) -> Result<String, Refusal> {
     let graph = audience == format!("{base}/graph") || audience == "https://graph.microsoft.com";
     let app_id = if graph { GRAPH.to_owned() } else { audience.to_lowercase() };
-    if world.tenant(tenant).principal_by("appId", &app_id).is_some() {
-        return Ok(app_id);
+    match world.tenant(tenant).principal_by("appId", &app_id) {
+        Some(resource) if is_disabled(resource) => Err(Refusal::new(
+            "invalid_resource",
+            500_014,
+            format!("The service principal for resource '{audience}' is disabled."),
+        )),
+        Some(_) => Ok(app_id),
+        None => Err(Refusal::new(
+            "invalid_resource",
+            500_011,
+            format!("The resource principal named {audience} was not found in the tenant."),
+        )),
     }
-    Err(Refusal::new(
-        "invalid_resource",
-        500_011,
-        format!("The resource principal named {audience} was not found in the tenant."),
-    ))
+}
+
+/// Source: Worklytics/psoxy#74 (the client's code), AzureAD/microsoft-authentication-library-for-dotnet#3150 (the resource's).
+fn is_disabled(principal: &Object) -> bool {
+    principal.get("accountEnabled") == Some(&Value::Bool(false))
 }
 
 /// Names of the roles of an API that a principal holds.
-fn roles_of(tenant: &super::store::Tenant, principal: &str, api: &str) -> Vec<String> {
+fn roles_of(tenant: &Tenant, principal: &str, api: &str) -> Vec<String> {
     let Some(api) = tenant.principal_by("appId", api) else { return Vec::new() };
     let held: BTreeSet<&str> = tenant
         .assignments
@@ -220,30 +209,4 @@ fn roles_of(tenant: &super::store::Tenant, principal: &str, api: &str) -> Vec<St
         .collect();
     let roles = api.get("appRoles").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
     roles.filter(|role| held.contains(text(role, "id"))).map(|role| text(role, "value").to_owned()).collect()
-}
-
-/// Tenant and holder of the bearer token.
-pub(super) fn caller(world: &mut World, base: &str, headers: &HeaderMap) -> Result<(String, Caller), Failure> {
-    let token = headers
-        .get("authorization")
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let Some(token) = token else { return Err(Failure::unauthenticated("Access token is empty.")) };
-    let mut rules = Validation::new(Algorithm::HS256);
-    // By the sandbox's own clock, below.
-    rules.validate_exp = false;
-    rules.validate_aud = false;
-    rules.required_spec_claims.clear();
-    let decoded = decode::<Claims>(token, &DecodingKey::from_secret(world.signing_key.as_bytes()), &rules);
-    let Ok(decoded) = decoded else {
-        return Err(Failure::unauthenticated("IDX14100: JWT is not well formed, or its signature is not valid."));
-    };
-    if decoded.claims.exp <= world.now().as_second() {
-        return Err(Failure::unauthenticated("Lifetime validation failed, the token is expired."));
-    }
-    let Claims { tid, oid, roles, aud, .. } = decoded.claims;
-    if ![&format!("{base}/graph"), "https://graph.microsoft.com", GRAPH].contains(&aud.as_str()) {
-        return Err(Failure::unauthenticated("Access token validation failure. Invalid audience."));
-    }
-    Ok((tid, Caller::Application { principal_id: oid, roles }))
 }

@@ -1,0 +1,37 @@
+//! Everything that one sandbox simulates: what it holds, what goes wrong on order, and what was asked of it.
+
+use super::faults::Faults;
+use super::lag::Lag;
+use crate::sandbox::login;
+use crate::sandbox::store::World;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+pub(in crate::sandbox) struct Cloud {
+    pub world: World,
+    pub login: login::Service,
+    pub faults: Faults,
+    /// What has not been replicated.
+    pub lag: Lag,
+    /// By how much each request from outside moves the clock on.
+    pub tick: SignedDuration,
+    /// The log of requests.
+    pub requests: Vec<Value>,
+}
+
+impl Cloud {
+    pub(super) fn new(world: World) -> Self {
+        Self {
+            world,
+            login: login::Service::default(),
+            faults: Faults::default(),
+            lag: Lag::default(),
+            tick: SignedDuration::ZERO,
+            requests: Vec::new(),
+        }
+    }
+
+    pub(super) fn log(&mut self, method: &str, path: &str, status: Option<u16>) {
+        self.requests.push(json!({ "method": method, "path": path, "status": status }));
+    }
+}
