@@ -10,6 +10,7 @@ pub(crate) mod cli_rules;
 mod codec;
 mod diagnostic;
 mod dynamic;
+mod held;
 mod json;
 mod model;
 mod planning;

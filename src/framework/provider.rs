@@ -117,7 +117,7 @@ impl<P: Provider> Server<P> {
     /// A server of what `registry` lists. A model that is no schema is left out and reported by [`Registry::faults`].
     pub fn new(provider: P, registry: Registry<P::Services>) -> Self {
         let schema = schema_of::<P::Config>().unwrap_or_default();
-        let call = RwLock::new(Call { services: None, cancelled: CancellationToken::new() });
+        let call = RwLock::new(Call { services: None, cancelled: CancellationToken::new(), held: Arc::default() });
         Self { provider, schema, registry, call }
     }
 

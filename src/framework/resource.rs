@@ -1,5 +1,6 @@
 //! What a resource, data source, ephemeral resource or function implements, and what it is given.
 
+use super::held::Held;
 use super::{Diagnostic, Dynamic, Path, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -85,6 +86,9 @@ pub trait Resource: Model {
     ) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
+    /// Takes notice of an object that the state holds, as it is stored there: before anything else is asked of it in this process, also
+    /// where nothing is refreshed.
+    fn stored(&self, _services: &Self::Services) {}
     /// Says what a destroy will not do. The plan itself is fixed. Skipped where the stored state cannot be used.
     fn plan_destroy(_prior: &StoredOf<Self>, _cx: &Context<Self::Services>) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
@@ -185,6 +189,7 @@ pub struct Context<S> {
     config: Dynamic,
     phase: Phase,
     findings: Mutex<Findings>,
+    pub(super) held: Arc<Held>,
     /// When this call has to be done.
     pub deadline: Instant,
     /// Ends waiting soon: the CLI asked the provider to stop.
@@ -205,19 +210,14 @@ impl<S> Context<S> {
         limit: Duration,
         cancelled: CancellationToken,
     ) -> Self {
-        Self { services, config, phase, findings: Mutex::default(), deadline: Instant::now() + limit, cancelled }
+        let deadline = Instant::now() + limit;
+        Self { services, config, phase, findings: Mutex::default(), held: Arc::default(), deadline, cancelled }
     }
 
     /// A call with nothing configured, for unit tests.
     #[cfg(test)]
     pub fn of(services: Arc<S>) -> Self {
-        Self::new(
-            Some(services),
-            Phase::Apply { tainted: false },
-            Dynamic::Null,
-            Duration::from_secs(60),
-            CancellationToken::new(),
-        )
+        Self::new(Some(services), Phase::Refresh, Dynamic::Null, Duration::from_secs(60), CancellationToken::new())
     }
 
     /// What the provider offers. Fails while the provider is not configured.
@@ -263,6 +263,13 @@ impl<S> Context<S> {
     /// Whether a tainted object is deleted. Its private data are what the plan of its replacement gave. Only while deleting.
     pub fn is_tainted(&self) -> bool {
         self.phase == Phase::Apply { tainted: true }
+    }
+
+    /// Fails with `error` where this process is known to plan. Else it is held until a call of any resource shows that, and given there;
+    /// where none does, the create itself has to refuse: the CLI does not tell a plan from the one that it makes again in apply, which
+    /// must not fail. Only while planning.
+    pub fn refuse_in_plan(&self, error: Diagnostic) -> Result<()> {
+        self.held.refuse(error)
     }
 
     /// Adds a warning to the answer.

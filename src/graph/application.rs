@@ -7,7 +7,7 @@ use super::transport::{Graph, Retry};
 use serde::{Deserialize, Serialize, Serializer};
 
 const SELECT: &str = "id,appId,displayName,description,notes,uniqueName,signInAudience,createdDateTime,publisherDomain,\
-deletedDateTime,serviceManagementReference,tags,web,spa,publicClient,requiredResourceAccess,servicePrincipalLockConfiguration";
+deletedDateTime,serviceManagementReference,tags,api,web,spa,publicClient,requiredResourceAccess,servicePrincipalLockConfiguration";
 
 /// An application as read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -27,6 +27,8 @@ pub struct Application {
     pub unique_name: Option<String>,
     /// Whose accounts may sign in.
     pub sign_in_audience: Option<String>,
+    /// Version of the access tokens that its own API accepts: 1, 2, or none, which is 1.
+    pub access_token_version: Option<i32>,
     /// RFC 3339.
     pub created_date_time: Option<String>,
     /// Verified domain.
@@ -97,6 +99,8 @@ struct Wire {
     #[serde(default, deserialize_with = "null_as_default")]
     tags: Vec<String>,
     #[serde(default)]
+    api: Option<Api>,
+    #[serde(default)]
     web: Option<Platform>,
     #[serde(default)]
     spa: Option<Platform>,
@@ -113,6 +117,13 @@ struct Wire {
 struct Platform {
     #[serde(default, deserialize_with = "null_as_default")]
     redirect_uris: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Api {
+    #[serde(default)]
+    requested_access_token_version: Option<i32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -136,6 +147,7 @@ impl From<Wire> for Application {
             notes: wire.notes,
             unique_name: wire.unique_name,
             sign_in_audience: wire.sign_in_audience,
+            access_token_version: wire.api.and_then(|api| api.requested_access_token_version),
             created_date_time: wire.created_date_time,
             publisher_domain: wire.publisher_domain,
             deleted_date_time: wire.deleted_date_time,
@@ -148,33 +160,6 @@ impl From<Wire> for Application {
             lock_instance_properties: wire.service_principal_lock_configuration.as_ref().is_some_and(locked),
         }
     }
-}
-
-/// An application to be made.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NewApplication {
-    /// Name.
-    pub display_name: String,
-    /// Alternate key; guards against a second one.
-    pub unique_name: Option<String>,
-    /// Always sent: Graph's own default is not single tenant.
-    pub sign_in_audience: String,
-    /// Description.
-    pub description: Option<String>,
-    /// Notes.
-    pub notes: Option<String>,
-    /// Reference into a service or asset database.
-    pub service_management_reference: Option<String>,
-    /// All tags.
-    pub tags: Vec<String>,
-    /// Web platform.
-    pub web_redirect_uris: Vec<String>,
-    /// Single-page platform.
-    pub spa_redirect_uris: Vec<String>,
-    /// Public client platform.
-    pub public_client_redirect_uris: Vec<String>,
-    /// Lock all properties of its service principals.
-    pub lock_instance_properties: bool,
 }
 
 /// A value to be written: not at all, as null, or as it is.
@@ -204,7 +189,7 @@ impl<T: Serialize> Serialize for Patch<T> {
     }
 }
 
-/// What is to change. Collections are replaced whole.
+/// What is to change, or how an application is to be made. Collections are replaced whole.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ApplicationPatch {
     /// Name.
@@ -213,6 +198,8 @@ pub struct ApplicationPatch {
     pub unique_name: Option<String>,
     /// Whose accounts may sign in.
     pub sign_in_audience: Option<String>,
+    /// Version of the access tokens that its own API accepts.
+    pub access_token_version: Option<i32>,
     /// Description.
     pub description: Patch<String>,
     /// Notes.
@@ -235,6 +222,19 @@ pub struct ApplicationPatch {
     pub clear_key_credentials: bool,
 }
 
+impl ApplicationPatch {
+    /// For a new application, on which nothing has to be cleared.
+    fn without_nulls(&self) -> Self {
+        let set = |patch: &Patch<String>| if *patch == Patch::Null { Patch::Absent } else { patch.clone() };
+        Self {
+            description: set(&self.description),
+            notes: set(&self.notes),
+            service_management_reference: set(&self.service_management_reference),
+            ..self.clone()
+        }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
@@ -252,6 +252,8 @@ struct Body<'a> {
     service_management_reference: Patch<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<&'a Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<Api>,
     #[serde(skip_serializing_if = "Option::is_none")]
     web: Option<Platform>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -277,6 +279,7 @@ impl<'a> From<&'a ApplicationPatch> for Body<'a> {
             notes: patch.notes.clone(),
             service_management_reference: patch.service_management_reference.clone(),
             tags: patch.tags.as_ref(),
+            api: patch.access_token_version.map(|version| Api { requested_access_token_version: Some(version) }),
             web: platform(&patch.web_redirect_uris),
             spa: platform(&patch.spa_redirect_uris),
             public_client: platform(&patch.public_client_redirect_uris),
@@ -297,25 +300,9 @@ struct Reference {
 
 impl Graph {
     /// Makes an application. The `uniqueName` guards it: a repeated request finds the name taken.
-    pub async fn create_application(&self, new: &NewApplication) -> Result<Application, GraphError> {
-        let some = |text: &Option<String>| text.clone().map_or(Patch::Absent, Patch::Value);
-        let patch = ApplicationPatch {
-            display_name: Some(new.display_name.clone()),
-            unique_name: new.unique_name.clone(),
-            sign_in_audience: Some(new.sign_in_audience.clone()),
-            description: some(&new.description),
-            notes: some(&new.notes),
-            service_management_reference: some(&new.service_management_reference),
-            tags: Some(new.tags.clone()),
-            web_redirect_uris: Some(new.web_redirect_uris.clone()),
-            spa_redirect_uris: Some(new.spa_redirect_uris.clone()),
-            public_client_redirect_uris: Some(new.public_client_redirect_uris.clone()),
-            required_resource_access: None,
-            lock_instance_properties: new.lock_instance_properties.then_some(true),
-            clear_key_credentials: false,
-        };
+    pub async fn create_application(&self, new: &ApplicationPatch) -> Result<Application, GraphError> {
         let retry = if new.unique_name.is_some() { Retry::Safe } else { Retry::Unsafe };
-        let made: Application = self.post("/applications", &Body::from(&patch), retry).await?;
+        let made: Application = self.post("/applications", &Body::from(&new.without_nulls()), retry).await?;
         self.remember(&[&made.id, &made.app_id]);
         Ok(made)
     }

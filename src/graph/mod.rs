@@ -37,7 +37,7 @@ mod writes;
 
 pub use app_management_policy::{AppManagementPolicy, PasswordLimit, PasswordRule};
 pub use app_role_assignment::AppRoleAssignment;
-pub use application::{Application, ApplicationPatch, NewApplication, Patch, RequiredResourceAccess, ResourceAccess};
+pub use application::{Application, ApplicationPatch, Patch, RequiredResourceAccess, ResourceAccess};
 pub use auth::{AccessToken, AuthError, Claims, TokenRequest, TokenSource};
 pub use azure_cli::AzureCli;
 pub use client_assertion::{Assertion, ClientAssertion};

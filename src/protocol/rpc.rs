@@ -116,7 +116,7 @@ impl<P: Provider> Rpc<P> {
     ) -> Decoded<wire::upgrade_resource_state::Response> {
         let resource = self.0.resource(&request.type_name)?;
         let stored = stored_json(request.raw_state)?;
-        Ok(match resource.upgrade(request.version, &stored) {
+        Ok(match resource.upgrade(request.version, &stored, self.0.call()) {
             Ok(state) => wire::upgrade_resource_state::Response {
                 upgraded_state: Some(encode(&state, &resource.schema().object_type())?),
                 diagnostics: Vec::new(),

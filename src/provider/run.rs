@@ -96,9 +96,27 @@ impl Run {
         Ok(())
     }
 
+    /// The same where its private data are not known, since nothing was refreshed.
+    pub fn known_in_state(&self, target: Target) {
+        locked(&self.stored).entry(target).or_insert(Stored {
+            private: Value::Null,
+            replaced: false,
+            excused: None,
+            leaves: false,
+        });
+    }
+
     /// Private data of the object that the state held at `target` when this run began; `None` where it held none.
     pub fn in_state<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
         locked(&self.stored).get(target).and_then(|found| serde_json::from_value(found.private.clone()).ok())
+    }
+
+    /// The same for the plan of a create that rests nothing on it: private data of what may be its own, tainted object.
+    pub fn private_of<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
+        locked(&self.stored)
+            .get(target)
+            .filter(|found| !found.leaves)
+            .and_then(|found| serde_json::from_value(found.private.clone()).ok())
     }
 
     /// For the plan of a create: private data of the object at `target` that this very resource has in the state, because it is

@@ -32,7 +32,7 @@ fn every_stored_state_is_read_without_loss() {
     let server = registry::server();
     for (name, version, text) in STORED {
         let resource = server.resource(name).unwrap();
-        let (state, schema) = (resource.upgrade(*version, text.as_bytes()).unwrap(), resource.schema());
+        let (state, schema) = (resource.upgrade(*version, text.as_bytes(), server.call()).unwrap(), resource.schema());
         let stored: Value = serde_json::from_str(text).unwrap();
         let typed = from_json(&schema.object_type(), &stored).unwrap();
         for (attribute, value) in stored.as_object().unwrap() {
@@ -52,7 +52,7 @@ fn every_stored_state_is_read_without_loss() {
 #[test]
 fn a_state_of_a_newer_version_is_refused_with_advice() {
     let server = registry::server();
-    let found = server.resource("m365_connector_app").unwrap().upgrade(99, b"{}").unwrap_err().0;
+    let found = server.resource("m365_connector_app").unwrap().upgrade(99, b"{}", server.call()).unwrap_err().0;
     assert!(found[0].detail.contains("Use at least the provider version that wrote it"), "{found:?}");
 }
 

@@ -3,6 +3,7 @@
 use crate::framework::codec::{CodecError, from_dynamic, to_dynamic};
 use crate::framework::diagnostic::{Diagnostic, Diagnostics, Result};
 use crate::framework::dynamic::Dynamic;
+use crate::framework::held::Held;
 use crate::framework::resource::{Context, Model, Phase};
 use crate::framework::schema::Schema;
 use crate::framework::timeouts::{Operation, limit};
@@ -19,17 +20,20 @@ use tokio_util::sync::CancellationToken;
 pub struct Call<S> {
     pub(in crate::framework) services: Option<Arc<S>>,
     pub(in crate::framework) cancelled: CancellationToken,
+    pub(in crate::framework) held: Arc<Held>,
 }
 
 impl<S> Clone for Call<S> {
     fn clone(&self) -> Self {
-        Self { services: self.services.clone(), cancelled: self.cancelled.clone() }
+        Self { services: self.services.clone(), cancelled: self.cancelled.clone(), held: self.held.clone() }
     }
 }
 
 impl<S> Call<S> {
     pub(super) fn context(self, phase: Phase, config: &Dynamic, limit: Duration) -> Context<S> {
-        Context::new(self.services, phase, config.clone(), limit, self.cancelled)
+        let mut cx = Context::new(self.services, phase, config.clone(), limit, self.cancelled);
+        cx.held = self.held;
+        cx
     }
 }
 

@@ -24,7 +24,7 @@ pub trait Served<S>: Send + Sync {
     /// Checks a configuration; unknown values are tolerated.
     fn validate(&self, config: Dynamic, call: Call<S>) -> Vec<Diagnostic>;
     /// Converts a stored state (the attributes' JSON, of schema version `version`) to the present schema.
-    fn upgrade(&self, version: i64, stored: &[u8]) -> Result<Dynamic>;
+    fn upgrade(&self, version: i64, stored: &[u8], call: Call<S>) -> Result<Dynamic>;
     /// Converts a stored identity likewise.
     fn upgrade_identity(&self, version: i64, stored: &[u8]) -> Result<Dynamic>;
     /// Starts to manage an existing object; the CLI reads it next.
@@ -152,6 +152,10 @@ impl<R: Resource> Adapter<R> {
         if request.config.is_null() {
             return self.plan_destroy(request, cx).await;
         }
+        if !request.config.is_wholly_known() {
+            cx.held.plans();
+        }
+        let held = cx.held.clone();
         let base = planning::initial(&self.schema, &request.prior, &request.config);
         let result = self.plan_object(&request, &base, &cx).await;
         let (warnings, mut requires_replace) = cx.finish();
@@ -169,17 +173,22 @@ impl<R: Resource> Adapter<R> {
             Dynamic::Null if !request.prior.is_null() => request.identity,
             known => known,
         };
-        PlanAnswer { planned, requires_replace, private, identity, diagnostics: gather(found, warnings) }
+        let mut diagnostics = gather(found, warnings);
+        diagnostics.extend(held.due());
+        PlanAnswer { planned, requires_replace, private, identity, diagnostics }
     }
 
     async fn plan_destroy(&self, request: Plan, cx: Context<R::Services>) -> PlanAnswer {
+        cx.held.plans();
+        let held = cx.held.clone();
         // A state that cannot be used has nothing to say, and must not keep anybody from destroying its object.
         let prior = self.stored(&request.prior, private::open::<R>(&request.private).value);
         let result = match prior {
             Ok(prior) => guarded(R::plan_destroy(&prior, &cx)).await,
             Err(_) => Ok(()),
         };
-        let diagnostics = gather(result.err(), cx.finish().0);
+        let mut diagnostics = gather(result.err(), cx.finish().0);
+        diagnostics.extend(held.due());
         PlanAnswer { private: request.private, identity: request.identity, diagnostics, ..PlanAnswer::default() }
     }
 
@@ -246,6 +255,17 @@ impl<R: Resource> Adapter<R> {
         Ok(StateAnswer::default())
     }
 
+    fn upgraded(&self, version: i64, stored: &[u8]) -> Result<Dynamic> {
+        if version >= R::VERSION {
+            return stored_json(&self.schema, version, stored);
+        }
+        let upgraded = serde_json::from_slice(stored).map_err(|why| why.to_string());
+        let upgraded = upgraded.and_then(|stored| R::upgrade_state(version, stored)).map_err(|why| {
+            Diagnostic::error(format!("The state of schema version {version} cannot be converted")).help(why)
+        })?;
+        stored_json(&self.schema, R::VERSION, upgraded.to_string().as_bytes())
+    }
+
     fn named(&self, target: ImportTarget) -> Result<Dynamic> {
         let (key, also) = match target {
             ImportTarget::Identity(identity) => (identity, [].as_slice()),
@@ -279,15 +299,13 @@ impl<R: Resource> Served<R::Services> for Adapter<R> {
         validate::<R, _>(&self.schema, &config, call, R::validate)
     }
 
-    fn upgrade(&self, version: i64, stored: &[u8]) -> Result<Dynamic> {
-        if version >= R::VERSION {
-            return stored_json(&self.schema, version, stored);
+    fn upgrade(&self, version: i64, stored: &[u8], call: Call<R::Services>) -> Result<Dynamic> {
+        let state = self.upgraded(version, stored)?;
+        // A state that cannot be used says nothing.
+        if let (Some(services), Ok(value)) = (call.services, from_dynamic::<R>(&state)) {
+            value.stored(&services);
         }
-        let upgraded = serde_json::from_slice(stored).map_err(|why| why.to_string());
-        let upgraded = upgraded.and_then(|stored| R::upgrade_state(version, stored)).map_err(|why| {
-            Diagnostic::error(format!("The state of schema version {version} cannot be converted")).help(why)
-        })?;
-        stored_json(&self.schema, R::VERSION, upgraded.to_string().as_bytes())
+        Ok(state)
     }
 
     fn upgrade_identity(&self, version: i64, stored: &[u8]) -> Result<Dynamic> {
@@ -310,6 +328,8 @@ impl<R: Resource> Served<R::Services> for Adapter<R> {
     fn read<'a>(&'a self, request: Read, call: Call<R::Services>) -> BoxFuture<'a, StateAnswer> {
         Box::pin(async move {
             let cx = call.context(Phase::Refresh, &Dynamic::Null, limit(&request.state, Operation::Read));
+            cx.held.plans();
+            let held = cx.held.clone();
             let mut answer = self.read_object(&request, &cx).await.unwrap_or_else(|found| StateAnswer {
                 state: request.state.clone(),
                 private: request.private.clone(),
@@ -317,6 +337,7 @@ impl<R: Resource> Served<R::Services> for Adapter<R> {
                 diagnostics: found.0,
             });
             answer.diagnostics.extend(cx.finish().0);
+            answer.diagnostics.extend(held.due());
             answer
         })
     }

@@ -436,14 +436,18 @@ fn what_an_import_is_named_by_obeys_the_rules_of_the_attributes() {
 async fn states_and_private_data_of_earlier_versions_are_converted() {
     let server = server();
     let json = json!({ "wanted": "a", "owner": OWNER, "id": ID });
-    let upgraded = thing(&server).upgrade(1, json.to_string().as_bytes()).unwrap();
+    let upgraded = thing(&server).upgrade(1, json.to_string().as_bytes(), server.call()).unwrap();
     assert_eq!((upgraded.get("wish"), upgraded.get("id")), (&"a".into(), &ID.into()));
-    let found = thing(&server).upgrade(0, b"{}").unwrap_err().0;
+    let found = thing(&server).upgrade(0, b"{}", server.call()).unwrap_err().0;
     assert_eq!(
         (summaries(&found), found[0].detail.as_str()),
         (vec!["The state of schema version 0 cannot be converted"], "It is too old.")
     );
-    assert!(thing(&server).upgrade(3, b"{}").unwrap_err().0[0].detail.contains("Use at least the provider version"));
+    assert!(
+        thing(&server).upgrade(3, b"{}", server.call()).unwrap_err().0[0]
+            .detail
+            .contains("Use at least the provider version")
+    );
 
     let private = br#"{"version":1,"private":{"looks":5}}"#.to_vec();
     let read = Read { state: stored("a"), private, identity: Dynamic::Null };

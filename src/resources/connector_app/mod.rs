@@ -1,0 +1,330 @@
+//! `m365_connector_app`: an application and its service principal, as one thing.
+
+mod ending;
+mod make;
+mod marker;
+mod names;
+mod owners;
+mod properties;
+mod reading;
+
+pub(crate) use marker::{confirm_create, is_marker};
+
+use super::{plan_tenant, redirect_uris, target};
+use crate::catalog::Existing;
+use crate::framework::{
+    Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, configurable, forces_replacement, guid,
+    keeps_state,
+};
+use crate::graph::{View, Writes};
+use crate::provider::{Cx, Services};
+use make::Made;
+use owners::owners_of;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The Entra application registration of one vendor connector, together with its service principal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectorApp {
+    /// Tenant (GUID) that the application lives in. The provider's own where not given; kept once made.
+    #[schemars(transform = configurable, transform = forces_replacement, transform = keeps_state)]
+    #[schemars(transform = guid)]
+    pub tenant_id: Computed<String>,
+    /// Key by which a repeated creation finds its own application again: Graph's `uniqueName`. Derived from the profile or the
+    /// display name where not given, then kept. A changed name replaces the application.
+    #[schemars(transform = configurable, transform = keeps_state, length(min = 1, max = 256))]
+    pub unique_name: Computed<String>,
+    /// Connector profile to take defaults from, such as `md-eco-m365-defender` or `md-eco-m365-defender@1`.
+    pub profile: Option<String>,
+    /// Name that administrators see. From the profile where not given, else required.
+    #[schemars(transform = configurable, length(min = 1, max = 256))]
+    pub display_name: Computed<String>,
+    /// Description of the application. Left alone while not given; `""` clears it.
+    #[schemars(transform = configurable, transform = keeps_state)]
+    pub description: Computed<String>,
+    /// Notes for administrators. Left alone while not given; `""` clears them.
+    #[schemars(transform = configurable, transform = keeps_state)]
+    pub notes: Computed<String>,
+    /// Reference into a service or asset database. Left alone while not given; `""` clears it.
+    #[schemars(transform = configurable, transform = keeps_state)]
+    pub service_management_reference: Computed<String>,
+    /// Whose accounts may sign in: `AzureADMyOrg` (default), `AzureADMultipleOrgs`, `AzureADandPersonalMicrosoftAccount` or
+    /// `PersonalMicrosoftAccount`.
+    #[schemars(transform = configurable, regex(pattern = AUDIENCES))]
+    pub sign_in_audience: Computed<String>,
+    /// Redirect URIs of the web platform. The profile's or none where not given.
+    #[schemars(transform = configurable)]
+    pub web_redirect_uris: Computed<BTreeSet<String>>,
+    /// Redirect URIs of the single-page platform. The profile's or none where not given.
+    #[schemars(transform = configurable)]
+    pub spa_redirect_uris: Computed<BTreeSet<String>>,
+    /// Redirect URIs of the public client platform. The profile's or none where not given.
+    #[schemars(transform = configurable)]
+    pub public_client_redirect_uris: Computed<BTreeSet<String>>,
+    /// Object ids of users and service principals that own the application. Left alone while not given; `[]` removes all. Whoever made
+    /// the application and whoever runs the provider are neither shown nor removed unless they are listed.
+    #[schemars(transform = configurable, transform = keeps_state, transform = guid, length(max = 100))]
+    pub owners: Computed<BTreeSet<String>>,
+    /// Tags of the application. Left alone while not given; `[]` clears them. The provider's own tags are not shown.
+    #[schemars(transform = configurable, transform = keeps_state, inner(regex(pattern = r"^\S{1,256}$")))]
+    pub tags: Computed<BTreeSet<String>>,
+    /// Whether the service principal may sign in. Default `true`.
+    #[serde(default = "yes")]
+    pub account_enabled: bool,
+    /// Whether users need an assignment to use the application. Default `false`.
+    #[serde(default)]
+    pub assignment_required: bool,
+    /// Whether the properties of service principals of this application are locked against changes. Default `true`.
+    #[serde(default = "yes")]
+    pub lock_instance_properties: bool,
+    /// What to do when another application already has the `unique_name`: `error` (default), `adopt`, or `adopt_ours`, which adopts only
+    /// one that this provider made: the way on when a state was lost. An adopted application keeps what is on it.
+    #[serde(default)]
+    pub on_existing: OnExisting,
+    /// How to delete: `soft` (default), which can be undone for 30 days, or `permanent`.
+    #[serde(default)]
+    pub deletion: Deletion,
+    /// Whether a create that meets a deleted application of its own, which still holds the `unique_name`, restores it (default `true`)
+    /// without its old credentials, owners, permissions and grants; else it is purged and made anew.
+    #[serde(default = "yes")]
+    pub restore_deleted: bool,
+    /// How long operations may take.
+    pub timeouts: Option<Timeouts>,
+    /// Object id of the application, which Graph uses in its URLs.
+    #[schemars(transform = keeps_state, transform = guid)]
+    pub id: Computed<String>,
+    /// Application (client) id, which the vendor asks for.
+    #[schemars(transform = keeps_state, transform = guid)]
+    pub client_id: Computed<String>,
+    /// Object id of the service principal, which grants are made to.
+    #[schemars(transform = keeps_state, transform = guid)]
+    pub service_principal_id: Computed<String>,
+    /// Page on which an administrator can consent to what the application asks for.
+    #[schemars(transform = keeps_state)]
+    pub consent_url: Computed<String>,
+    /// When the application was made, in RFC 3339.
+    #[schemars(transform = keeps_state)]
+    pub created_date_time: Computed<String>,
+    /// Verified domain of the publisher.
+    #[schemars(transform = keeps_state)]
+    pub publisher_domain: Computed<String>,
+    /// When the application, or its service principal alone, was deleted by somebody else; null while it lives. An apply restores what
+    /// was deleted under its former ids.
+    pub deleted_date_time: Computed<String>,
+}
+
+const AUDIENCES: &str =
+    r"^(AzureADMyOrg|AzureADMultipleOrgs|AzureADandPersonalMicrosoftAccount|PersonalMicrosoftAccount)$";
+
+fn yes() -> bool {
+    true
+}
+
+/// What to do with an application that already has the name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExisting {
+    /// Refuse.
+    #[default]
+    Error,
+    /// Manage it from now on.
+    Adopt,
+    /// Manage it from now on where this provider made it; else refuse.
+    AdoptOurs,
+}
+
+/// How an application is deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Deletion {
+    /// Into the directory's deleted items, for 30 days.
+    #[default]
+    Soft,
+    /// For good.
+    Permanent,
+}
+
+/// Identity of an application.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectorAppKey {
+    /// Tenant (GUID).
+    pub tenant_id: Option<String>,
+    /// Object id; an import by id also takes the client id or the `unique_name`.
+    pub id: String,
+}
+
+/// What only we remember of an application.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectorAppPrivate {
+    /// The create did not end: what it left is purged by a delete, so that the next create finds no deleted items.
+    #[serde(default)]
+    incomplete: bool,
+    /// Object id of whoever made it: Graph made that an owner, unasked.
+    #[serde(default)]
+    creator: Option<String>,
+    /// Owners as last configured.
+    #[serde(default)]
+    owners: BTreeSet<String>,
+    /// What we wrote a moment ago.
+    #[serde(default)]
+    writes: Writes,
+}
+
+type State = Stored<ConnectorApp, ConnectorAppPrivate>;
+
+impl Resource for ConnectorApp {
+    const NAME: &'static str = "m365_connector_app";
+    const ALSO_NAMED_BY: &'static [&'static str] = &["client_id", "unique_name"];
+    type Services = Services;
+    type Key = ConnectorAppKey;
+    type Private = ConnectorAppPrivate;
+
+    fn validate(&self, cx: &Cx) -> Result<()> {
+        let mut found = Diagnostics::default();
+        let profile = self.profile.as_deref().and_then(|name| found.take(cx.profile(name))).flatten();
+        let named = profile.as_ref().is_some_and(|profile| profile.app.display_name.is_some());
+        let may_be_named = self.profile.is_some() && profile.is_none();
+        if matches!(self.display_name, Computed::Null) && !named && !may_be_named {
+            found.push(
+                Diagnostic::error("The application needs a name")
+                    .at("display_name")
+                    .help(match profile.as_ref().map(|profile| profile.app.existing) {
+                        Some(Existing::Required) => "This connector uses an application that somebody else made: look it up with the data source `m365_connector_app`, and add to it with `exclusive = false`. Set `display_name` to make one nevertheless.",
+                        _ => "Set `display_name`, or name a `profile` that brings one.",
+                    }),
+            );
+        }
+        if let Some(name) = self.display_name.known().filter(|name| name.chars().count() > 120) {
+            cx.warn(Diagnostic::warning("The display name may be too long").at("display_name").help(format!(
+                "It has {} characters. Microsoft documents a limit of 120 in one place, and of 256 in another.",
+                name.chars().count()
+            )));
+        }
+        redirect_uris::check("web_redirect_uris", &self.web_redirect_uris, &mut found);
+        redirect_uris::check("spa_redirect_uris", &self.spa_redirect_uris, &mut found);
+        redirect_uris::check("public_client_redirect_uris", &self.public_client_redirect_uris, &mut found);
+        found.into_result()
+    }
+
+    async fn plan(state: &mut State, prior: Option<&State>, cx: &Cx) -> Result<()> {
+        let app = &mut state.value;
+        let before = prior.map(|prior| &prior.value);
+        plan_tenant(&mut app.tenant_id, before.map(|before| &before.tenant_id), cx)?;
+        let profile = app.profile.as_deref().map(|name| cx.profile(name)).transpose()?;
+        // A profile that cannot be known yet leaves open what comes from it.
+        match profile {
+            Some(None) => {}
+            profile => {
+                let profile = profile.flatten();
+                app.fill_from(profile.as_ref(), cx);
+                app.plan_unique_name(profile.as_ref(), before, cx)?;
+            }
+        }
+        app.deleted_date_time = Computed::Null;
+        if let Some(before) = before {
+            // A purged service principal comes back under a new id.
+            if before.service_principal_id.known().is_none() {
+                app.service_principal_id = Computed::Unknown;
+            }
+        }
+        // Look-ups decide no value: whether anything changes is clear by now.
+        if before.is_none_or(|before| *before != state.value) {
+            let application = before.and_then(|before| before.id.known()).map(String::as_str);
+            cx.preflight_application(&state.value.tenant_id, application).await?;
+        }
+        state.plan_among_others(prior.is_none(), cx).await
+    }
+
+    fn stored(&self, services: &Services) {
+        if let (Some(tenant), Some(name)) = (self.tenant_id.known(), self.unique_name.known()) {
+            services.run.known_in_state(target::<Self>(tenant, name));
+        }
+    }
+
+    async fn plan_destroy(prior: &State, cx: &Cx) -> Result<()> {
+        prior.plan_destroy_among_others(cx)
+    }
+
+    async fn create(state: &mut State, cx: &Cx) -> Result<()> {
+        let mut claim = cx.claim_create::<Self>(&state.value.tenant_id, state.value.unique_name.get()?).await?;
+        let graph = claim.tenant.graph.clone();
+        state.value.tenant_id = claim.tenant.id.clone().into();
+        state.private.creator = graph.token_claims().await?.oid;
+        let made = state.value.make(&mut claim, cx).await?;
+        // The id first: whatever fails after this is not lost.
+        let app = made.application();
+        graph.remember(&[&app.id, &app.app_id]);
+        claim.took([app.id.to_lowercase()])?;
+        state.exists = true;
+        state.private.incomplete = true;
+        state.value.computed_from(app, cx)?;
+        let mut present = BTreeSet::new();
+        match &made {
+            Made::New(_) => {}
+            Made::Ours(app) => state.value.start_afresh(app, state.private.creator.as_deref(), &graph).await?,
+            Made::Adopted(app) => {
+                let mut as_it_is = Self::imported(claim.tenant.id.clone());
+                as_it_is.observe_properties(app);
+                if let Some(patch) = state.value.difference(&as_it_is, &state.private.writes, &graph, &app.id).await? {
+                    graph.update_application(&app.id, &patch).await?;
+                }
+                present = owners_of(&graph, &app.id).await?;
+            }
+        }
+        state.write_owners(&app.id, &present, &graph, cx).await?;
+        // The new principal may have to wait for the application's replication.
+        claim.release();
+        state.value.service_principal_id = state.value.make_principal(&graph, &app.app_id).await?.id.into();
+        state.value.deleted_date_time = Computed::Null;
+        state.private.incomplete = false;
+        state.private.writes.wrote(graph.now(), &View::new(), &state.value.view());
+        Ok(())
+    }
+
+    async fn read(key: ConnectorAppKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
+        let graph = cx.graph(key.tenant_id.as_deref())?;
+        let state = match prior {
+            None => State::import(&key, &graph, cx).await?,
+            Some(prior) => prior.refresh(&key, &graph, cx).await?,
+        };
+        if let Some(state) = &state {
+            state.note_in_run(cx)?;
+        }
+        Ok(state)
+    }
+
+    async fn update(state: &mut State, prior: State, cx: &Cx) -> Result<()> {
+        let id = prior.value.id.get()?.clone();
+        let claim = cx.claim_update::<Self>(&state.value.tenant_id, &id).await?;
+        let graph = claim.tenant.graph.clone();
+        if prior.value.deleted_date_time.known().is_some() {
+            ending::restore(&prior.value, &graph).await?;
+        }
+        if let Some(patch) = state.value.difference(&prior.value, &prior.private.writes, &graph, &id).await? {
+            graph.update_application(&id, &patch).await?;
+        }
+        if state.value.owners != prior.value.owners {
+            let present = state.present_owners(&id, &prior, &graph).await?;
+            state.write_owners(&id, &present, &graph, cx).await?;
+        }
+        state.private.owners = state.declared_owners(cx);
+        match prior.value.service_principal_id.known() {
+            None => {
+                state.value.service_principal_id =
+                    state.value.make_principal(&graph, prior.value.client_id.get()?).await?.id.into();
+            }
+            Some(principal) => {
+                if let Some(patch) = state.value.principal_difference(&prior.value) {
+                    graph.update_service_principal(principal, &patch).await?;
+                }
+            }
+        }
+        state.private.writes.wrote(graph.now(), &prior.value.view(), &state.value.view());
+        Ok(())
+    }
+
+    async fn delete(prior: State, cx: &Cx) -> Result<()> {
+        prior.end(cx).await
+    }
+}
