@@ -1,8 +1,9 @@
 //! `m365_connector_app` as a data source: an application that something else made, and what can sign in as it.
 
 use crate::framework::{Computed, DataSource, Diagnostic, ReadTimeout, Result, configurable, guid};
-use crate::graph::{Application, Credential, Graph, ServicePrincipal};
-use crate::provider::{Cx, Services, resolve_tenant};
+use crate::graph::{Application, Credentials, Graph, ServicePrincipal};
+use crate::provider::credential_key::{Kind, On};
+use crate::provider::{CredentialKey, Cx, Services, resolve_tenant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,7 +62,8 @@ pub struct ConnectorAppSource {
     pub created_date_time: Computed<String>,
     /// Verified domain of the publisher.
     pub publisher_domain: Computed<String>,
-    /// What can sign in as the application, by key id.
+    /// What can sign in as the application, by key id; a further one of an id that is met before as
+    /// `certificate@service_principal/<id>`.
     pub credentials: Computed<BTreeMap<String, CredentialSummary>>,
 }
 
@@ -233,27 +235,29 @@ async fn credentials(
     app: Option<&Application>,
     principal: Option<&ServicePrincipal>,
 ) -> Result<BTreeMap<String, CredentialSummary>> {
-    let mut all = BTreeMap::new();
-    let mut add = |on: &str, kind: &str, found: Vec<Credential>| {
-        all.extend(found.into_iter().map(|one| {
-            let (kind, on) = (kind.to_owned(), on.to_owned());
-            (one.key_id, CredentialSummary { kind, name: one.display_name, end_date_time: one.end_date_time, on })
-        }));
+    let mut keys = BTreeMap::new();
+    let mut add = |on: On, found: Credentials| {
+        let all = [(Kind::Secret, found.password_credentials), (Kind::Certificate, found.key_credentials)];
+        for (kind, one) in all.into_iter().flat_map(|(kind, all)| all.into_iter().map(move |one| (kind, one))) {
+            let (name, end_date_time) = (one.display_name, one.end_date_time);
+            let summary = CredentialSummary { kind: kind.to_string(), name, end_date_time, on: on.to_string() };
+            keys.insert(CredentialKey::new(on, kind, &one.key_id), summary);
+        }
     };
     if let Some(app) = app {
-        let found = graph.application_credentials(&app.id).await?.unwrap_or_default();
-        add("application", "secret", found.password_credentials);
-        add("application", "certificate", found.key_credentials);
+        add(On::Application, graph.application_credentials(&app.id).await?.unwrap_or_default());
     }
     if let Some(principal) = principal {
-        let found = graph.service_principal_credentials(&principal.id).await?.unwrap_or_default();
-        add("service_principal", "secret", found.password_credentials);
-        add("service_principal", "certificate", found.key_credentials);
+        add(On::ServicePrincipal, graph.service_principal_credentials(&principal.id).await?.unwrap_or_default());
     }
+    let mut all: BTreeMap<_, _> =
+        keys.iter().map(|(key, summary)| (key.spelled_among(&keys), summary.clone())).collect();
     if let Some(app) = app {
         for one in graph.federated_credentials(&app.id).await? {
-            let (kind, on) = ("federated".to_owned(), "application".to_owned());
-            all.insert(one.id, CredentialSummary { kind, name: Some(one.name), end_date_time: None, on });
+            let (kind, on) = ("federated".to_owned(), On::Application.to_string());
+            // A client may have chosen just this id for a certificate.
+            let name = if all.contains_key(&one.id) { format!("{kind}@{on}/{}", one.id) } else { one.id };
+            all.insert(name, CredentialSummary { kind, name: Some(one.name), end_date_time: None, on });
         }
     }
     Ok(all)

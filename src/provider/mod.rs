@@ -4,6 +4,7 @@ pub mod apis;
 pub mod claim;
 pub mod config;
 mod consistency;
+pub mod credential_key;
 pub mod credentials;
 mod errors;
 pub mod guardrails;
@@ -17,6 +18,7 @@ mod services;
 pub use claim::Claim;
 pub use config::ProviderConfig;
 pub use consistency::Writes;
+pub use credential_key::CredentialKey;
 pub use run::{Planned, Run, Target};
 pub use services::{Cx, Services, Tenant, resolve_tenant};
 

@@ -37,8 +37,10 @@ pub struct Run {
 }
 
 /// An object that the state holds, as a refresh of this run saw it.
+#[derive(Default)]
 struct Stored {
-    private: Value,
+    /// `None` until it is seen: the CLI plans the destroy of what is gone from the configuration before it refreshes it.
+    private: Option<Value>,
     /// A create was planned on the strength of it: the object is tainted, and its destroy comes first.
     replaced: bool,
     /// What that create would have been refused with otherwise.
@@ -82,17 +84,19 @@ impl Run {
         all.len() == 1 || !all.iter().any(|one| one.exclusive)
     }
 
+    /// How many targets below this one, such as names on an application, are planned to exist.
+    pub fn count_planned(&self, above: &Target) -> usize {
+        let start = format!("{}/", above.id);
+        let below =
+            |one: &&Target| one.resource == above.resource && one.tenant == above.tenant && one.id.starts_with(&start);
+        locked(&self.plans).keys().filter(below).count()
+    }
+
     /// Notes that the state holds an object at `target`, with its private data.
     pub fn found_in_state(&self, target: Target, private: &impl Serialize) -> Result<()> {
         let private = serde_json::to_value(private).map_err(|why| Diagnostic::bug(format!("private data: {why}")))?;
         let mut stored = locked(&self.stored);
-        let found = stored.entry(target).or_insert(Stored {
-            private: Value::Null,
-            replaced: false,
-            excused: None,
-            leaves: false,
-        });
-        found.private = private;
+        stored.entry(target).or_default().private = Some(private);
         Ok(())
     }
 
@@ -108,7 +112,7 @@ impl Run {
 
     /// Private data of the object that the state held at `target` when this run began; `None` where it held none.
     pub fn in_state<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
-        locked(&self.stored).get(target).and_then(|found| serde_json::from_value(found.private.clone()).ok())
+        locked(&self.stored).get(target).and_then(|found| serde_json::from_value(found.private.clone()?).ok())
     }
 
     /// The same for the plan of a create that rests nothing on it: private data of what may be its own, tainted object.
@@ -125,15 +129,18 @@ impl Run {
     pub fn replaced<P: DeserializeOwned>(&self, target: &Target) -> Option<P> {
         let mut stored = locked(&self.stored);
         let found = stored.get_mut(target).filter(|found| !found.leaves)?;
+        let private = found.private.clone()?;
         found.replaced = true;
-        serde_json::from_value(found.private.clone()).ok()
+        serde_json::from_value(private).ok()
     }
 
     /// For the plan of a create that would be refused with `error` but for the object at `target`, which its own destroy empties first.
     /// `false`: there is no such object, and the error is due.
     pub fn excuse(&self, target: &Target, error: &Diagnostic) -> bool {
         let mut stored = locked(&self.stored);
-        let Some(found) = stored.get_mut(target).filter(|found| !found.leaves) else { return false };
+        let Some(found) = stored.get_mut(target).filter(|found| !found.leaves && found.private.is_some()) else {
+            return false;
+        };
         found.replaced = true;
         found.excused = Some(error.clone());
         true
@@ -147,7 +154,7 @@ impl Run {
     /// Notes that a destroy is planned by itself. `false`: a create at the target took the object for its own, tainted one.
     pub fn plan_destroy(&self, target: &Target) -> bool {
         let mut stored = locked(&self.stored);
-        let Some(found) = stored.get_mut(target) else { return true };
+        let found = stored.entry(target.clone()).or_default();
         found.leaves = true;
         !found.replaced
     }
@@ -243,6 +250,10 @@ mod tests {
         between.found_in_state(target(), &1).unwrap();
         assert_eq!(between.replaced::<u8>(&target()), Some(1));
         assert!(!between.plan_destroy(&target()), "the destroy tells");
+        let unseen = Run::default();
+        assert!(unseen.plan_destroy(&target()), "the destroy is planned before the object is seen");
+        unseen.found_in_state(target(), &1).unwrap();
+        assert_eq!(unseen.replaced::<u8>(&target()), None);
     }
 
     #[test]

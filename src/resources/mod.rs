@@ -7,7 +7,6 @@ pub mod connector_credentials_exclusive;
 pub mod connector_federated_credential;
 pub mod connector_permission_set;
 pub mod connector_secret;
-mod federated_trust;
 mod missing;
 mod ownership;
 pub mod permissions;
@@ -36,6 +35,13 @@ pub(crate) const DOUBT: jiff::SignedDuration = jiff::SignedDuration::from_secs(3
 /// Until when a read is doubted, given the time of the last write.
 pub(crate) fn doubted_until(wrote_at: Option<jiff::Timestamp>) -> jiff::Timestamp {
     wrote_at.map_or(jiff::Timestamp::MIN, |wrote| wrote + DOUBT)
+}
+
+/// Reads show what was there before a recent write of ours, until the time for it ran out: the write was accepted and stands.
+pub(crate) fn not_replicated(what: &str) -> Diagnostic {
+    Diagnostic::warning("The directory is still replicating").help(format!(
+        "Microsoft Graph accepted what was written to {what}, and some of its replicas do not show it yet. The state has what was written; the next refresh shows what became of it."
+    ))
 }
 
 /// The tenant's present day, by the server's clock.

@@ -377,3 +377,177 @@ async fn a_directory_that_lags_behind_shows_no_drift() {
     })
     .await;
 }
+
+/// Adds a certificate under a chosen id behind the provider's back.
+async fn certificate_of_id(tenant: &Tenant, holder: &str, id: &str) {
+    let key = json!({ "keyId": id, "type": "AsymmetricX509Cert", "usage": "Verify", "key": pem::certificate("planted").base64 });
+    tenant.admin(Method::PATCH, holder, Some(json!({ "keyCredentials": [key] }))).await;
+}
+
+/// An application with a secret, and a guard that allows just that.
+fn guarded_secret(more: &str) -> String {
+    format!(
+        r#"{HEAD}{BLOCK}
+resource "m365_connector_app" "x" {{
+  display_name = "x"
+}}
+resource "m365_connector_secret" "x" {{
+  application_id = m365_connector_app.x.id
+  display_name   = "siem"
+}}
+resource "m365_connector_credentials_exclusive" "x" {{
+  application_id = m365_connector_app.x.id
+  key_ids        = m365_connector_secret.x.key_ids
+}}
+{more}
+"#
+    )
+}
+
+/// Shows what the data source says of the application.
+const SHOWN: &str = r#"
+data "m365_connector_app" "x" {
+  client_id = m365_connector_app.x.client_id
+}
+output "credentials" {
+  value = data.m365_connector_app.x.credentials
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planted_certificate_with_the_id_of_a_declared_secret_shows_and_goes() {
+    every_cli(async |workspace, tenant| {
+        workspace.write(&guarded_secret("")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        let [app, principal] = paths(&tenant).await;
+        let id = present(&tenant).await.0.pop_first().unwrap();
+        certificate_of_id(&tenant, &principal, &id).await;
+        certificate_of_id(&tenant, &app, &id.to_uppercase()).await;
+        workspace.write(&guarded_secret(SHOWN)).unwrap();
+        let (code, plan, output) = workspace.plan(&[]).await.unwrap();
+        workspace.write(&guarded_secret("")).unwrap();
+        let planted = [format!("certificate@application/{id}"), format!("certificate@service_principal/{id}")];
+        assert_eq!((code, removed(change(&plan, GUARD), "key_ids")), (2, BTreeSet::from(planted.clone())), "{output}");
+        assert!(planted.iter().all(|name| output.contains(&format!("- \"{name}\""))), "{output}");
+        let shown = &plan["planned_values"]["outputs"]["credentials"]["value"];
+        assert_eq!(shown.as_object().unwrap().len(), 3, "{shown}");
+        assert_eq!((&shown[&id]["kind"], &shown[&planted[1]]["on"]), (&json!("secret"), &json!("service_principal")));
+        workspace.apply(&[]).await.unwrap();
+        let counts = |object: Value| {
+            ["passwordCredentials", "keyCredentials"].map(|name| object[name].as_array().unwrap().len())
+        };
+        assert_eq!(counts(tenant.admin(Method::GET, &app, None).await), [1, 0]);
+        assert_eq!(counts(tenant.admin(Method::GET, &principal, None).await), [0, 0]);
+        assert_no_change(&workspace).await;
+
+        // Spelled in full it can be declared.
+        tenant.later().await;
+        certificate_of_id(&tenant, &principal, &id).await;
+        let both = guarded_secret("").replace(
+            "= m365_connector_secret.x.key_ids",
+            &format!("= setunion(m365_connector_secret.x.key_ids, [\"Certificate@service_principal/{id}\"])"),
+        );
+        workspace.write(&both).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(counts(tenant.admin(Method::GET, &principal, None).await), [0, 1]);
+        assert_no_change(&workspace).await;
+        workspace.write(&both.replace("Certificate@service_principal", "key@principal")).unwrap();
+        let output = failed_plan(&workspace, &tenant).await;
+        assert!(output.contains("names no credential") && output.contains("key_ids"), "{output}");
+    })
+    .await;
+}
+
+async fn is_locked(tenant: &Tenant) -> bool {
+    tenant.applications().await[0]["servicePrincipalLockConfiguration"]["isEnabled"] == true
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_principal_is_unlocked_for_the_removal_and_locked_again_whatever_comes_of_it() {
+    every_cli(async |workspace, tenant| {
+        workspace.write(&guarded_secret("")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        let [_, principal] = paths(&tenant).await;
+        let ours = present(&tenant).await;
+        let plant = async || (password(&tenant, &principal, "a").await, certificate(&tenant, &principal, "b").await);
+        plant().await;
+        assert!(is_locked(&tenant).await);
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!((present(&tenant).await, is_locked(&tenant).await), (ours.clone(), true));
+        assert_no_change(&workspace).await;
+
+        // A removal that fails leaves the lock set.
+        plant().await;
+        let refused = json!({ "fail": { "status": 403, "code": "Authorization_RequestDenied" } });
+        let path = "/graph/v1.0/servicePrincipals/*/removePassword";
+        // The first try meets the lock.
+        let rule = tenant.fault(json!({ "path": path, "skip": 1, "action": refused })).await;
+        workspace.run(&["apply", "-no-color", "-input=false", "-auto-approve"]).await.unwrap().expect(1).unwrap();
+        assert!(is_locked(&tenant).await);
+        tenant.control(Method::DELETE, &format!("faults/{rule}"), None).await;
+
+        // A run that is killed in between leaves it lifted: the next apply mends both.
+        let rule = tenant.fault(json!({ "path": path, "skip": 1, "times": 1, "action": { "hold": {} } })).await;
+        crate::secret::apply_and_kill(&workspace, &tenant, rule).await;
+        assert!(!is_locked(&tenant).await);
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!((present(&tenant).await, is_locked(&tenant).await), (ours, true));
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guard_is_renamed_replaced_and_tainted_and_only_what_a_plan_showed_goes() {
+    every_cli(async |workspace, tenant| {
+        workspace.write(&guarded_secret("")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        let [app, _] = paths(&tenant).await;
+        let planted = password(&tenant, &app, "planted").await;
+        // Under another address, without `moved`: the same error by every plan, in whatever order the CLI asks.
+        let renamed = guarded_secret("").replace("_exclusive\" \"x\"", "_exclusive\" \"y\"");
+        workspace.write(&renamed).unwrap();
+        for _ in 0..4 {
+            let output = failed_plan(&workspace, &tenant).await;
+            assert!(
+                output.contains("already has credentials that are not declared") && output.contains("`moved` block"),
+                "{output}"
+            );
+        }
+        let moved = format!("moved {{\n  from = {GUARD}\n  to   = m365_connector_credentials_exclusive.y\n}}\n");
+        workspace.write(&(renamed.clone() + &moved)).unwrap();
+        let (_, plan, _) = workspace.plan(&[]).await.unwrap();
+        assert_eq!(
+            removed(change(&plan, "m365_connector_credentials_exclusive.y"), "key_ids"),
+            BTreeSet::from([planted])
+        );
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(present(&tenant).await.0.len(), 1);
+
+        // Where it is destroyed first, a plan has shown what it guards: the create only says so.
+        for way in ["taint", "replace"] {
+            let planted = password(&tenant, &app, way).await;
+            let arguments = match way {
+                "taint" => {
+                    workspace
+                        .run(&["taint", "m365_connector_credentials_exclusive.y"])
+                        .await
+                        .unwrap()
+                        .expect(0)
+                        .unwrap();
+                    &[][..]
+                }
+                _ => &["-replace=m365_connector_credentials_exclusive.y"][..],
+            };
+            workspace.apply(arguments).await.unwrap();
+            let (code, plan, _) = workspace.plan(&[]).await.unwrap();
+            assert_eq!(
+                (code, removed(change(&plan, "m365_connector_credentials_exclusive.y"), "key_ids")),
+                (2, BTreeSet::from([planted]))
+            );
+            workspace.apply(&[]).await.unwrap();
+            assert_no_change(&workspace).await;
+        }
+    })
+    .await;
+}

@@ -146,7 +146,7 @@ async fn an_equal_one_is_taken_over_and_any_other_is_an_error_that_says_how_to_g
         assert!(output.contains("Another federated credential already has the name \"github\""), "{output}");
         assert!(output.contains(&format!("import it with the id `{id}/github`")), "{output}");
 
-        workspace.write(&configuration("other", SUBJECT, "")).unwrap();
+        workspace.write(&configuration("other", SUBJECT, "audiences = [\"api://other\"]")).unwrap();
         let output = failed_plan(&workspace, &tenant).await;
         assert!(
             output.contains("already trusts this issuer and subject") && output.contains("name = \"github\""),
@@ -180,7 +180,7 @@ async fn what_no_token_would_match_fails_before_anything_is_written() {
             (SUBJECT, "repo:octo/*:environment:production", "stands for itself"),
             (SUBJECT, "repo:octo/app", "neither an environment nor a branch"),
             (SUBJECT, " repo:octo/app:environment:x", "begins or ends with a blank"),
-            ("\"github\"", "\"a b\"", "`name` has the wrong form"),
+            ("\"github\"", "\"a b\"", "no usable name of a federated credential"),
             ("subject  ", "audiences = [\"a\", \"b\"]\n  subject  ", "exactly one audience"),
         ] {
             workspace.write(&good.replace(from, to)).unwrap();
@@ -209,11 +209,16 @@ async fn twenty_in_parallel_all_exist_and_a_further_one_has_no_room() {
         tenant.control(Method::DELETE, "faults", None).await;
         assert_eq!(all(&tenant).await.len(), 20);
         assert_no_change(&workspace).await;
-        workspace.run(&["state", "rm", &format!("{ADDRESS}[0]")]).await.unwrap().expect(0).unwrap();
-        workspace.write(&many(20).replace("github-${count.index}", "trust-${count.index}").replace("repo:octo/app", "repo:octo/other")).unwrap();
-        let output = workspace.run(&["plan", "-no-color", "-input=false"]).await.unwrap();
-        assert_eq!(output.code, 0, "others of this state are on their way out: {}", output.output);
-        for number in 1..20 {
+        // What this configuration alone says: every one of them beyond the twentieth is refused.
+        workspace.write(&many(21)).unwrap();
+        let output = failed_plan(&workspace, &tenant).await;
+        assert!(output.contains("21 federated credentials are declared for one application"), "{output}");
+        // New names for the same trusts need no room.
+        workspace.write(&many(20).replace("github-${count.index}", "trust-${count.index}")).unwrap();
+        let output = workspace.apply(&["-parallelism=20"]).await.unwrap();
+        assert_eq!(all(&tenant).await.len(), 20, "{output}");
+        assert_no_change(&workspace).await;
+        for number in 0..20 {
             workspace.run(&["state", "rm", &format!("{ADDRESS}[{number}]")]).await.unwrap().expect(0).unwrap();
         }
         workspace.write(&configuration("github-x", "repo:octo/x:environment:x", "")).unwrap();
@@ -248,6 +253,137 @@ async fn a_directory_that_lags_behind_shows_no_drift() {
         tenant.control(Method::DELETE, "lag", None).await;
         let found = all(&tenant).await;
         assert_eq!((found.len(), &found[0]["subject"]), (1, &json!("repo:octo/app:ref:refs/heads/main")));
+    })
+    .await;
+}
+
+/// Two credentials under one `for_each`, or one under any address.
+fn each(keys: &[(&str, &str)], more: &str) -> String {
+    let all: Vec<_> =
+        keys.iter().map(|(name, subject)| format!("\"{name}\" = \"repo:octo/{subject}:environment:x\"")).collect();
+    configuration("${each.key}", "${each.value}", &format!("for_each = {{ {} }}\n  {more}", all.join(", ")))
+}
+
+async fn names(tenant: &Tenant) -> Vec<String> {
+    let mut names: Vec<_> = all(tenant).await.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+const CREDENTIALS: &str = "/graph/v1.0/applications/*/federatedIdentityCredentials";
+
+/// Rules under which a create ends after a delete that was asked for at the same time has begun, and the other way round.
+fn orders() -> [Value; 2] {
+    let delay = json!({ "delay": { "milliseconds": 700 } });
+    [
+        json!({ "methods": ["POST"], "path": CREDENTIALS, "action": delay }),
+        // The plan in apply looks first: its create begins later.
+        json!({ "methods": ["GET"], "path": CREDENTIALS, "action": delay }),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_an_address_without_moved_and_a_replacement_end_with_what_is_declared_in_any_order() {
+    every_cli(async |workspace, tenant| {
+        let first = "lifecycle {\n    create_before_destroy = true\n  }";
+        workspace.write(&each(&[("old-key", "a"), ("other", "b")], "")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        for (round, order) in orders().into_iter().enumerate() {
+            // Another key: the trust is exchanged, and every plan says so.
+            let (new, fault) = (format!("key-{round}"), tenant.fault(order.clone()).await);
+            workspace.write(&each(&[(&new, "a"), ("other", "b")], "")).unwrap();
+            let (code, _, output) = workspace.plan(&[]).await.unwrap();
+            assert!(code == 2 && flat(&output).contains(&format!("will be exchanged for \"{new}\"")), "{output}");
+            workspace.apply(&[]).await.unwrap();
+            assert_eq!(names(&tenant).await, [new.clone(), "other".to_owned()]);
+            assert_no_change(&workspace).await;
+            // Another address.
+            workspace
+                .write(
+                    &each(&[(&new, "a"), ("other", "b")], "")
+                        .replace("\"x\" {\n  application_id", &format!("\"y{round}\" {{\n  application_id")),
+                )
+                .unwrap();
+            workspace.apply(&[]).await.unwrap();
+            assert_eq!(names(&tenant).await, [new.clone(), "other".to_owned()]);
+            assert_no_change(&workspace).await;
+            workspace.write(&each(&[(&new, "a"), ("other", "b")], "")).unwrap();
+            workspace.apply(&[]).await.unwrap();
+            tenant.control(Method::DELETE, &format!("faults/{fault}"), None).await;
+        }
+        // A replacement, the new one first: under another name, and under the same.
+        for name in ["before", "renamed"] {
+            workspace.write(&configuration(name, "repo:octo/z:environment:x", first)).unwrap();
+            workspace.apply(&[]).await.unwrap();
+            assert_eq!(names(&tenant).await, [name]);
+            assert_no_change(&workspace).await;
+        }
+        workspace.apply(&["-replace=m365_connector_federated_credential.x"]).await.unwrap();
+        assert_eq!(names(&tenant).await, ["renamed"]);
+        assert_no_change(&workspace).await;
+        workspace.run(&["taint", ADDRESS]).await.unwrap().expect(0).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(names(&tenant).await, ["renamed"]);
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trust_twice_and_one_that_another_has_are_refused_by_every_plan() {
+    every_cli(async |workspace, tenant| {
+        workspace.write(&each(&[("one", "a"), ("two", "b")], "")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        workspace.write(&each(&[("one", "a"), ("two", "b"), ("three", "b")], "")).unwrap();
+        for _ in 0..3 {
+            let output = failed_plan(&workspace, &tenant).await;
+            assert!(output.contains("Two federated credentials of one application trust the same tokens"), "{output}");
+        }
+        // Swapped, each would be refused by Entra while the other one still has it.
+        workspace.write(&each(&[("one", "b"), ("two", "a")], "")).unwrap();
+        let output = failed_plan(&workspace, &tenant).await;
+        assert_eq!(output.matches("already trusts this issuer and subject").count(), 2, "{output}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_tenant_holds_already_stays_with_a_warning_and_what_is_new_is_refused() {
+    every_cli(async |workspace, tenant| {
+        workspace.write(&app()).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        let subject = "repo:octo/*:environment:x";
+        plant(&tenant, "github", subject).await;
+        let id = tenant.applications().await[0]["id"].as_str().unwrap().to_owned();
+        workspace.write(&configuration("github", subject, "")).unwrap();
+        workspace
+            .run(&["import", "-no-color", "-input=false", ADDRESS, &format!("{id}/github")])
+            .await
+            .unwrap()
+            .expect(0)
+            .unwrap();
+        let (code, _, output) = workspace.plan(&[]).await.unwrap();
+        assert!(
+            code == 0 && output.contains("Warning: \"repo:octo/*:environment:x\" is no usable subject"),
+            "{output}"
+        );
+        workspace.write(&configuration("github", "repo:evil/*:environment:x", "")).unwrap();
+        let output = failed_plan(&workspace, &tenant).await;
+        assert!(output.contains("Error: \"repo:evil/*:environment:x\" is no usable subject"), "{output}");
+        // An equal one that a create takes over is there already, too.
+        workspace.run(&["state", "rm", ADDRESS]).await.unwrap().expect(0).unwrap();
+        workspace.write(&configuration("github", subject, "audiences = [\"api://AzureADTokenExchange\"]")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        assert_no_change(&workspace).await;
+        // Entra's login of this cloud asks for another audience.
+        workspace
+            .write(&configuration("github", subject, "audiences = [\"api://AzureADTokenExchangeUSGov\"]"))
+            .unwrap();
+        let (code, _, output) = workspace.plan(&[]).await.unwrap();
+        assert!(
+            code == 2 && output.contains("Warning: Tokens for \"api://AzureADTokenExchangeUSGov\" are unusual"),
+            "{output}"
+        );
     })
     .await;
 }

@@ -2,7 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd};
+use std::sync::LazyLock;
+
+/// Entra takes RSA alone. One key serves all: what tells certificates apart is their serial number.
+static KEY: LazyLock<KeyPair> =
+    LazyLock::new(|| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap());
 
 /// A certificate and its private key.
 pub struct Pem {
@@ -14,11 +19,16 @@ pub struct Pem {
 
 /// A certificate for `CN=name`, valid from 2020 to the first day of `year`.
 pub fn until(name: &str, year: i32) -> Pem {
-    let key = KeyPair::generate().unwrap();
+    signed(name, year, &KEY)
+}
+
+/// The same for a key of its own.
+pub fn signed(name: &str, year: i32, key: &KeyPair) -> Pem {
     let mut parameters = CertificateParams::new(Vec::new()).unwrap();
     parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.serial_number = Some(uuid::Uuid::new_v4().as_bytes().to_vec().into());
     (parameters.not_before, parameters.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(year, 1, 1));
-    let made = parameters.self_signed(&key).unwrap();
+    let made = parameters.self_signed(key).unwrap();
     Pem {
         certificate: framed("CERTIFICATE", made.der()),
         private_key: framed("PRIVATE KEY", &key.serialize_der()),

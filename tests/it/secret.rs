@@ -699,8 +699,7 @@ async fn a_lost_rotation_that_nobody_wants_any_more_is_cleaned_up() {
 }
 
 /// Applies, kills the CLI and the provider the moment that the rule holds a request, and lets the request go on.
-async fn apply_and_kill(workspace: &Workspace, tenant: &Tenant, rule: Value) {
-    let rule = tenant.fault(rule).await;
+pub async fn apply_and_kill(workspace: &Workspace, tenant: &Tenant, rule: u64) {
     let mut apply = workspace
         .command(&["apply", "-no-color", "-input=false", "-auto-approve"])
         .process_group(0)
@@ -721,13 +720,13 @@ async fn killed_after_the_commit_an_apply_is_done_again_without_a_leftover() {
         let app = App::made(&tenant).await;
         let hold = json!({ "path": ADD, "times": 1, "action": { "hold": { "after_commit": true } } });
         write(&workspace, &app.secret(""));
-        apply_and_kill(&workspace, &tenant, hold.clone()).await;
+        apply_and_kill(&workspace, &tenant, tenant.fault(hold.clone()).await).await;
         assert_eq!(app.secrets(&tenant).await.len(), 1);
         workspace.apply(&[]).await.unwrap();
         app.is_as_declared(&workspace, &tenant, 1).await;
 
         write(&workspace, &app.secret("rotation_triggers = { n = \"1\" }"));
-        apply_and_kill(&workspace, &tenant, hold).await;
+        apply_and_kill(&workspace, &tenant, tenant.fault(hold).await).await;
         assert_eq!(app.secrets(&tenant).await.len(), 2);
         workspace.apply(&[]).await.unwrap();
         app.is_as_declared(&workspace, &tenant, 2).await;
@@ -735,7 +734,7 @@ async fn killed_after_the_commit_an_apply_is_done_again_without_a_leftover() {
         // And between the new secret and the removal of the one before the previous.
         write(&workspace, &app.secret("rotation_triggers = { n = \"2\" }"));
         let hold = json!({ "path": REMOVE, "times": 1, "action": { "hold": { "after_commit": true } } });
-        apply_and_kill(&workspace, &tenant, hold).await;
+        apply_and_kill(&workspace, &tenant, tenant.fault(hold).await).await;
         workspace.apply(&[]).await.unwrap();
         app.is_as_declared(&workspace, &tenant, 2).await;
     })

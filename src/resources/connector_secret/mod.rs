@@ -3,6 +3,9 @@
 //! Two slots: a rotation adds the new secret first and keeps the previous one until the next rotation. Whether to rotate is decided
 //! while planning, from configuration, state and what the last refresh observed.
 
+mod lost;
+mod rotation;
+
 use super::missing::no_such_application;
 use super::{DOUBT, plan_tenant, target};
 use crate::framework::{
@@ -13,6 +16,8 @@ use crate::graph::{AddedPassword, Date, Graph, NewPassword, Password};
 use crate::provider::lifetime::{days, lifetime};
 use crate::provider::{Cx, Planned, Services, resolve_tenant};
 use jiff::{SignedDuration, Timestamp};
+use lost::{MARKER, trace};
+use rotation::Rotation;
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -110,18 +115,10 @@ pub struct ConnectorSecretPrivate {
 
 type State = Stored<ConnectorSecret, ConnectorSecretPrivate>;
 
-/// Ends the name of every secret that this provider makes. A password cannot be renamed, so it stays; users never see it in
-/// `display_name`.
-const MARKER: &str = " (m365)";
 /// Ends sooner than that, and every plan says so.
 const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// A lost create is looked for among secrets no older than this.
-const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 /// How long after a write the new secret is waited for.
 const REPLICATION: SignedDuration = SignedDuration::from_mins(2);
-/// The server's dates are whole seconds, and a secret starts a second before it is made.
-const COARSE: SignedDuration = SignedDuration::from_secs(2);
-
 impl Resource for ConnectorSecret {
     const NAME: &'static str = "m365_connector_secret";
     type Services = Services;
@@ -248,16 +245,6 @@ impl Resource for ConnectorSecret {
     }
 }
 
-/// Whether a plan rotates.
-enum Rotation {
-    /// No.
-    None,
-    /// Yes, and why.
-    Certain(String),
-    /// Something that decides it is not known yet.
-    Open,
-}
-
 /// A set of which everything is known.
 fn known<'a>(ids: impl IntoIterator<Item = &'a String>) -> Computed<BTreeSet<Value<String>>> {
     ids.into_iter().cloned().map(Value::Known).collect::<BTreeSet<_>>().into()
@@ -277,33 +264,6 @@ fn age_key(text: &str) -> Result<age::x25519::Recipient> {
             .help(format!("It should look like `age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p`, as `age-keygen` prints it: {why}. Keys of plug-ins, of passphrases and of SSH are not supported."))
             .into()
     })
-}
-
-/// A fraction of a second, in microseconds, that tells which secret a new one was to replace. The state knows the old one: by this it
-/// finds its own new one again when it never learnt of it.
-fn trace(replaced: &str) -> i32 {
-    let number = uuid::Uuid::try_parse(replaced).map(|id| id.as_u128()).unwrap_or_default();
-    i32::try_from(1 + number % 999_999).unwrap_or(1)
-}
-
-impl Password {
-    fn is(&self, key_id: &str) -> bool {
-        self.key_id.eq_ignore_ascii_case(key_id)
-    }
-
-    /// The name without its marker; `None` for a secret that this provider did not make.
-    fn marked_name(&self) -> Option<&str> {
-        self.display_name.as_deref()?.strip_suffix(MARKER)
-    }
-
-    fn replaces(&self, key_id: &str) -> bool {
-        let fraction = self.start_date_time.as_ref().and_then(Date::time).map(Timestamp::subsec_microsecond);
-        self.marked_name().is_some() && fraction == Some(trace(key_id))
-    }
-
-    fn starts_after(&self, time: Timestamp) -> bool {
-        self.start_date_time.as_ref().and_then(Date::time).is_some_and(|start| start >= time)
-    }
 }
 
 impl State {
@@ -330,25 +290,6 @@ impl State {
     fn own(&self) -> BTreeSet<String> {
         let slots = self.value.slots().cloned();
         slots.chain(self.value.listed()).chain(self.private.unremoved.iter().cloned()).collect()
-    }
-
-    /// Secrets of an update whose answer was lost: those that were to replace the present one, and marked ones of the name that
-    /// appeared since the last refresh.
-    async fn lost(&self, prior: &Self, tenant: &str, graph: &Graph, cx: &Cx) -> Result<Vec<String>> {
-        let found = graph.passwords(self.value.application_id.get()?).await?.unwrap_or_default();
-        let own = prior.own();
-        let key = prior.value.key_id.known().map(String::as_str).unwrap_or_default();
-        let names = [self.value.display_name.known(), prior.value.display_name.known()];
-        let since = self.private.observed_at.map(|observed| observed - COARSE);
-        let mut lost = Vec::new();
-        for one in found.iter().filter(|one| !own.iter().any(|id| one.is(id))) {
-            let named = names.iter().flatten().any(|name| one.marked_name() == Some(name.as_str()));
-            let young = since.is_some_and(|since| one.starts_after(since));
-            if one.replaces(key) || (named && young && !known_to_run(tenant, one, cx)?) {
-                lost.push(one.key_id.clone());
-            }
-        }
-        Ok(lost)
     }
 
     /// Makes a secret; `replaced` is the one before it.
@@ -424,11 +365,6 @@ impl State {
     }
 }
 
-/// Whether a secret is in the state of another resource of this run.
-fn known_to_run(tenant: &str, one: &Password, cx: &Cx) -> Result<bool> {
-    Ok(cx.run()?.in_state::<serde_json::Value>(&target::<ConnectorSecret>(tenant, &one.key_id)).is_some())
-}
-
 impl ConnectorSecret {
     /// `valid_for` and `rotate_before`, all findings at once.
     fn lifetimes(&self) -> Result<(SignedDuration, SignedDuration)> {
@@ -465,102 +401,6 @@ impl ConnectorSecret {
 
     fn end(&self) -> Option<Timestamp> {
         self.end_date_time.known()?.parse().ok()
-    }
-
-    fn rotation(&self, prior: &State, rotate_before: SignedDuration) -> Rotation {
-        let before = &prior.value;
-        let certain = |why: &str| Rotation::Certain(why.to_owned());
-        if before.value.known().is_none() && before.encrypted_value.known().is_none() {
-            return certain("its value is not known here");
-        }
-        if before.key_id.known().is_none_or(|key| !before.listed().contains(key)) {
-            return certain("somebody removed it");
-        }
-        if let (Some(end), Some(now)) = (before.end(), prior.private.observed_at)
-            && end - rotate_before <= now
-        {
-            return certain(if end <= now { "it has ended" } else { "it ends soon" });
-        }
-        let mut open = false;
-        let mut changed = |before: Option<String>, now: Option<Value<String>>| match now {
-            Some(Value::Unknown) => {
-                open = true;
-                false
-            }
-            Some(Value::Known(now)) => before != Some(now),
-            None => before.is_some(),
-        };
-        let text = |one: &Value<String>| one.known().cloned();
-        if changed(text(&before.display_name), Some(self.display_name.clone())) {
-            return certain("its name changes");
-        }
-        if changed(before.recipient.as_ref().and_then(text), self.recipient.clone()) {
-            return certain("its recipient changes");
-        }
-        let triggers = |one: &Option<Value<BTreeMap<String, String>>>| match one {
-            None => Some(BTreeMap::new()),
-            Some(triggers) => triggers.known().cloned(),
-        };
-        match triggers(&self.rotation_triggers) {
-            None => Rotation::Open,
-            now if now != triggers(&before.rotation_triggers) => certain("a trigger changes"),
-            _ if open => Rotation::Open,
-            _ => Rotation::None,
-        }
-    }
-
-    /// Nothing but the configuration changes, and what is left over on the application goes.
-    fn keep(&mut self, state: &State) {
-        let prior = &state.value;
-        self.key_id = prior.key_id.clone();
-        self.value = prior.value.clone();
-        self.encrypted_value = prior.encrypted_value.clone();
-        self.hint = prior.hint.clone();
-        self.start_date_time = prior.start_date_time.clone();
-        self.end_date_time = prior.end_date_time.clone();
-        self.previous_key_id = prior.previous_key_id.clone();
-        self.key_ids = known(prior.listed().intersection(&state.held()));
-    }
-
-    fn plan_rotation(&mut self, prior: &Self) {
-        self.plan_open();
-        self.plan_values();
-        let (previous, kept) = self.previous(prior);
-        self.previous_key_id = previous.into();
-        let kept = kept.into_iter().map(Value::Known);
-        self.key_ids = kept.chain([Value::Unknown]).collect::<BTreeSet<_>>().into();
-    }
-
-    /// Which of the two texts a new secret has is known as soon as the recipient is.
-    fn plan_values(&mut self) {
-        (self.value, self.encrypted_value) = match self.recipient {
-            None => (Computed::Unknown, Computed::Null),
-            Some(Value::Known(_)) => (Computed::Null, Computed::Unknown),
-            // It may turn out to be null.
-            Some(Value::Unknown) => (Computed::Unknown, Computed::Unknown),
-        };
-    }
-
-    fn plan_open(&mut self) {
-        self.key_id = Computed::Unknown;
-        self.value = Computed::Unknown;
-        self.encrypted_value = Computed::Unknown;
-        self.hint = Computed::Unknown;
-        self.start_date_time = Computed::Unknown;
-        self.end_date_time = Computed::Unknown;
-        self.previous_key_id = Computed::Unknown;
-        self.key_ids = Computed::Unknown;
-    }
-
-    /// What a rotation has for the previous key, and what it keeps on the application.
-    fn previous(&self, prior: &Self) -> (Option<String>, BTreeSet<String>) {
-        let listed = prior.listed();
-        let there = |id: &&String| self.keep_previous && listed.contains(*id);
-        let present = prior.key_id.known();
-        // Where somebody removed the present one, the vendor can only be using the one before it.
-        let survivor = prior.previous_key_id.known().filter(there).filter(|_| present.is_none_or(|id| !there(&id)));
-        let previous = survivor.or(present);
-        (previous.cloned(), previous.filter(there).cloned().into_iter().collect())
     }
 
     /// A plan that asks for a longer lifetime than the provider block allows is an error; one that leaves things as they are says so.
@@ -616,26 +456,6 @@ impl ConnectorSecret {
         Ok(())
     }
 
-    /// Removes the secret of a create whose answer was lost: nobody knows its value.
-    async fn remove_lost_create(&self, graph: &Graph, tenant: &str, cx: &Cx) -> Result<()> {
-        let id = self.application_id.get()?;
-        let name = self.display_name.get()?;
-        let found = graph.passwords(id).await?.unwrap_or_default();
-        let since = graph.now() - A_DAY;
-        for one in found.iter().filter(|one| one.marked_name() == Some(name.as_str()) && one.starts_after(since)) {
-            if known_to_run(tenant, one, cx)? {
-                continue;
-            }
-            cx.warn(
-                Diagnostic::warning(format!("The secret {} was replaced", one.key_id)).at("display_name").help(format!(
-                    "The application {id} had a secret \"{name}\" less than a day old that this provider made and no state knows, as a create leaves it whose answer was lost. It was removed."
-                )),
-            );
-            graph.remove_password(id, &one.key_id).await?;
-        }
-        Ok(())
-    }
-
     /// Takes over what Graph made.
     fn holds(&mut self, added: &AddedPassword) -> Result<()> {
         self.key_id = added.key_id.clone().into();
@@ -681,112 +501,5 @@ impl ConnectorSecret {
         };
         let private = ConnectorSecretPrivate { observed_at: Some(graph.now()), ..ConnectorSecretPrivate::default() };
         Ok(Some(Stored { value, private, exists: true }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FIRST: &str = "0d9b3e63-9d3f-4f2f-8f0e-6b2b8a5f4c11";
-    const SECOND: &str = "6f1f4b5e-6f0c-4c39-9a53-0a5c3b9f1d22";
-
-    /// A secret in its second life, of which these keys are on the application.
-    fn secret(listed: &[&str]) -> ConnectorSecret {
-        let ids: Vec<_> = listed.iter().map(|id| (*id).to_owned()).collect();
-        ConnectorSecret {
-            tenant_id: Computed::Null,
-            application_id: Value::Unknown,
-            display_name: "siem".to_owned().into(),
-            valid_for: half_a_year(),
-            rotate_before: a_month(),
-            keep_previous: true,
-            recipient: None,
-            rotation_triggers: None,
-            timeouts: None,
-            key_id: SECOND.to_owned().into(),
-            value: Secret::from("text".to_owned()).into(),
-            encrypted_value: Computed::Null,
-            hint: Computed::Null,
-            start_date_time: "2026-01-01T00:00:00Z".to_owned().into(),
-            end_date_time: "2026-06-30T00:00:00Z".to_owned().into(),
-            previous_key_id: FIRST.to_owned().into(),
-            key_ids: known(&ids),
-        }
-    }
-
-    fn observed(secret: ConnectorSecret, now: &str) -> State {
-        let private = ConnectorSecretPrivate { observed_at: now.parse().ok(), ..ConnectorSecretPrivate::default() };
-        Stored { value: secret, private, exists: true }
-    }
-
-    fn rotates(now: &ConnectorSecret, prior: &State) -> Option<bool> {
-        let (_, rotate_before) = now.lifetimes().unwrap();
-        match now.rotation(prior, rotate_before) {
-            Rotation::None => Some(false),
-            Rotation::Certain(_) => Some(true),
-            Rotation::Open => None,
-        }
-    }
-
-    #[test]
-    fn it_rotates_from_the_observed_day_on_whatever_the_clock_says() {
-        let secret = secret(&[FIRST, SECOND]);
-        let at = |now: &str| rotates(&secret, &observed(secret.clone(), now));
-        assert_eq!(at("2026-05-30T23:59:59Z"), Some(false));
-        assert_eq!(at("2026-05-31T00:00:00Z"), Some(true));
-        let later = ConnectorSecret { rotate_before: "P1D".to_owned(), ..secret.clone() };
-        assert_eq!(rotates(&later, &observed(secret.clone(), "2026-05-31T00:00:00Z")), Some(false));
-        assert_eq!(rotates(&secret, &observed(secret.clone(), "never observed")), Some(false));
-    }
-
-    #[test]
-    fn what_is_not_known_yet_may_rotate_and_what_is_certain_does() {
-        let prior = observed(secret(&[FIRST, SECOND]), "2026-01-02T00:00:00Z");
-        let with = |change: fn(&mut ConnectorSecret)| {
-            let mut now = prior.value.clone();
-            change(&mut now);
-            rotates(&now, &prior)
-        };
-        assert_eq!(with(|now| now.rotation_triggers = Some(Value::Known(BTreeMap::new()))), Some(false));
-        assert_eq!(with(|now| now.rotation_triggers = Some(Value::Unknown)), None);
-        assert_eq!(with(|now| now.recipient = Some(Value::Unknown)), None);
-        assert_eq!(with(|now| now.display_name = Value::Unknown), None);
-        assert_eq!(with(|now| now.display_name = "soc".to_owned().into()), Some(true));
-        assert_eq!(
-            with(|now| (now.display_name, now.recipient) = ("soc".to_owned().into(), Some(Value::Unknown))),
-            Some(true)
-        );
-        assert_eq!(with(|now| now.valid_for = "P26W".to_owned()), Some(false));
-        let gone = observed(secret(&[FIRST]), "2026-01-02T00:00:00Z");
-        assert_eq!(rotates(&gone.value, &gone), Some(true));
-    }
-
-    #[test]
-    fn a_rotation_keeps_the_present_key_or_the_one_that_survived_it() {
-        let kept = |listed: &[&str], keep_previous: bool| {
-            let secret = ConnectorSecret { keep_previous, ..secret(listed) };
-            let (previous, kept) = secret.previous(&secret);
-            (previous.unwrap(), kept.into_iter().collect::<Vec<_>>())
-        };
-        assert_eq!(kept(&[FIRST, SECOND], true), (SECOND.to_owned(), vec![SECOND.to_owned()]));
-        assert_eq!(kept(&[FIRST, SECOND], false), (SECOND.to_owned(), vec![]));
-        assert_eq!(kept(&[FIRST], true), (FIRST.to_owned(), vec![FIRST.to_owned()]));
-        assert_eq!(kept(&[], true), (SECOND.to_owned(), vec![]));
-    }
-
-    #[test]
-    fn a_new_secret_tells_which_one_it_was_to_replace() {
-        let replaced = |key: &str| Password {
-            key_id: "x".to_owned(),
-            display_name: Some(format!("siem{MARKER}")),
-            hint: None,
-            start_date_time: Some((Timestamp::UNIX_EPOCH + SignedDuration::from_micros(trace(key).into())).into()),
-            end_date_time: None,
-        };
-        assert!(replaced(FIRST).replaces(FIRST) && !replaced(FIRST).replaces(SECOND));
-        assert!(!Password { display_name: Some("siem".to_owned()), ..replaced(FIRST) }.replaces(FIRST));
-        let whole = Password { start_date_time: Some(Timestamp::UNIX_EPOCH.into()), ..replaced(FIRST) };
-        assert!(!whole.replaces(FIRST) && !whole.replaces("no guid"));
     }
 }

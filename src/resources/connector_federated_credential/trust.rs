@@ -2,6 +2,7 @@
 //! vendor cannot sign in, or when more can than was meant.
 
 use crate::framework::{Diagnostic, Diagnostics};
+use crate::provider::config::Environment;
 use std::collections::BTreeSet;
 use url::Url;
 
@@ -126,15 +127,49 @@ fn check_github(subject: &str, error: &impl Fn(String) -> Diagnostic, found: &mu
     None
 }
 
-/// Checks of the audiences, of which Graph takes just one.
-pub(super) fn check_audiences(audiences: &BTreeSet<String>, found: &mut Diagnostics) {
+/// Checks of the audiences, of which Graph takes just one. `expected`: the one that Entra's login of the cloud asks for, where known.
+pub(super) fn check_audiences(
+    audiences: &BTreeSet<String>,
+    expected: Option<&str>,
+    found: &mut Diagnostics,
+) -> Option<Diagnostic> {
     let fits = |one: &String| !one.is_empty() && one.trim() == one && one.len() <= LONGEST;
-    if audiences.len() == 1 && audiences.iter().all(fits) {
-        return;
+    if audiences.len() != 1 || !audiences.iter().all(fits) {
+        found.push(Diagnostic::error("A federated credential has exactly one audience").at("audiences").help(
+            "It is what the tokens say in `aud`, of at most 600 characters and without blanks around it; for Entra `api://AzureADTokenExchange`. Leave `audiences` out, or list one.",
+        ));
+        return None;
     }
-    found.push(Diagnostic::error("A federated credential has exactly one audience").at("audiences").help(
-        "It is what the tokens say in `aud`, of at most 600 characters and without blanks around it; for Entra `api://AzureADTokenExchange`. Leave `audiences` out, or list one.",
-    ));
+    let (expected, given) = (expected?, audiences.first()?);
+    (given != expected).then(|| {
+        Diagnostic::warning(format!("Tokens for \"{given}\" are unusual")).at("audiences").help(format!(
+            "In this cloud Entra, and every platform's own login for it, asks for tokens with the audience \"{expected}\". Keep \"{given}\" only where the vendor's tokens really say it in `aud`."
+        ))
+    })
+}
+
+/// What tokens for Entra say in `aud`, by cloud. Source: Microsoft's documentation of workload identity federation, and the
+/// audiences in azure-sdk-for-js (`ManagedIdentityCredential` as an assertion).
+pub(super) fn expected_audience(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Public | Environment::Sandbox => "api://AzureADTokenExchange",
+        Environment::UsGovernment | Environment::UsGovernmentDod => "api://AzureADTokenExchangeUSGov",
+        Environment::China => "api://AzureADTokenExchangeChina",
+    }
+}
+
+/// Checks of a new name: what Graph calls URL-friendly, of 3 to 120 characters. Source: Microsoft's documentation of
+/// `federatedIdentityCredential`, and of its portal for the least length and the first character.
+pub(super) fn check_name(name: &str, found: &mut Diagnostics) {
+    let fits = |one: char| one.is_ascii_alphanumeric() || "-._~".contains(one);
+    let first = name.chars().next().is_some_and(|one| one.is_ascii_alphanumeric());
+    if !first || !(3..=120).contains(&name.len()) || !name.chars().all(fits) {
+        found.push(
+            Diagnostic::error(format!("\"{name}\" is no usable name of a federated credential"))
+                .at("name")
+                .help("It has 3 to 120 letters, digits, `-`, `.`, `_` and `~`, and begins with a letter or digit."),
+        );
+    }
 }
 
 #[cfg(test)]
@@ -220,15 +255,31 @@ mod tests {
     }
 
     #[test]
-    fn one_audience() {
+    fn one_audience_and_the_expected_one() {
         let count = |audiences: &[&str]| {
             let mut found = Diagnostics::default();
-            check_audiences(&audiences.iter().map(|one| (*one).to_owned()).collect(), &mut found);
-            found.0.len()
+            let all = audiences.iter().map(|one| (*one).to_owned()).collect();
+            let warned = check_audiences(&all, Some("api://AzureADTokenExchange"), &mut found).is_some();
+            (found.0.len(), warned)
         };
-        assert_eq!(
-            (count(&["api://AzureADTokenExchange"]), count(&[]), count(&["a", "b"]), count(&["a "])),
-            (0, 1, 1, 1)
-        );
+        assert_eq!(count(&["api://AzureADTokenExchange"]), (0, false));
+        assert_eq!(count(&["api://AzureADTokenExchangeUSGov"]), (0, true));
+        assert_eq!((count(&[]), count(&["a", "b"]), count(&["a "])), ((1, false), (1, false), (1, false)));
+    }
+
+    #[test]
+    fn names_that_fit_into_a_url() {
+        let fits = |name: &str| {
+            let mut found = Diagnostics::default();
+            check_name(name, &mut found);
+            found.0.is_empty()
+        };
+        let longest = "n".repeat(120);
+        for fine in ["abc", "0.1", "octo-org.app_1~x", &longest] {
+            assert!(fits(fine), "{fine}");
+        }
+        for wrong in ["", "ab", ".abc", "a b", "a/b", "äbc", &format!("{longest}n")] {
+            assert!(!fits(wrong), "{wrong}");
+        }
     }
 }
