@@ -100,7 +100,7 @@ pub struct Guardrails {
     pub max_risk: Option<Risk>,
     /// Lowest class of risk that needs an entry in `acknowledge`. Such an entry lifts none of the other limits.
     pub require_acknowledgement: Option<Risk>,
-    /// Longest `valid_for` of an `m365_connector_secret`, in ISO 8601 with days or weeks, such as `P180D` or `P26W`.
+    /// Longest `valid_for` of an `m365_connector_secret`, and longest validity of an `m365_connector_certificate`, in ISO 8601 with days or weeks, such as `P180D` or `P26W`.
     pub max_secret_lifetime: Option<String>,
 }
 

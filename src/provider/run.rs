@@ -102,12 +102,7 @@ impl Run {
 
     /// The same where its private data are not known, since nothing was refreshed.
     pub fn known_in_state(&self, target: Target) {
-        locked(&self.stored).entry(target).or_insert(Stored {
-            private: Value::Null,
-            replaced: false,
-            excused: None,
-            leaves: false,
-        });
+        locked(&self.stored).entry(target).or_default().private.get_or_insert(Value::Null);
     }
 
     /// Private data of the object that the state held at `target` when this run began; `None` where it held none.
@@ -120,7 +115,7 @@ impl Run {
         locked(&self.stored)
             .get(target)
             .filter(|found| !found.leaves)
-            .and_then(|found| serde_json::from_value(found.private.clone()).ok())
+            .and_then(|found| serde_json::from_value(found.private.clone()?).ok())
     }
 
     /// For the plan of a create: private data of the object at `target` that this very resource has in the state, because it is

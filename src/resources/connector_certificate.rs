@@ -4,10 +4,11 @@ use super::missing::{deleted_application, no_such_application};
 use super::x509::{self, Certificate};
 use super::{plan_tenant, target, today};
 use crate::framework::{
-    Computed, Diagnostic, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement, guid,
+    Computed, Diagnostic, Resource, Result, Severity, Stored, Timeouts, Value, configurable, forces_replacement, guid,
     keeps_state,
 };
 use crate::graph::{Graph, Holder, KeyCredential};
+use crate::provider::lifetime::days;
 use crate::provider::{Cx, Planned, Services, Target, Writes, resolve_tenant};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -104,6 +105,11 @@ impl Resource for ConnectorCertificate {
             value.display_name = default_name(&certificate).into();
         }
         state.plan_among_others(&certificate, cx)?;
+        within_guardrail(&certificate, before.is_none_or(|before| before.thumbprint != state.value.thumbprint), cx)?;
+        if before.is_none_or(|before| *before != state.value) {
+            let application = state.value.application_id.known().map(String::as_str);
+            cx.preflight_application(&state.value.tenant_id, application).await?;
+        }
         match prior {
             None => state.value.look_before_create(&certificate, cx).await,
             Some(prior) if prior.value.thumbprint.known() == Some(&certificate.thumbprint) => {
@@ -420,6 +426,28 @@ fn warn_of_end(end: Timestamp, today: Date, cx: &Cx) {
     cx.warn(Diagnostic::warning(summary).at("certificate").help(format!(
         "It is accepted until {end}, and the tenant's day was {today} when it was last looked at. Add its successor beside it as another `m365_connector_certificate`, let the vendor change over, then remove this one."
     )));
+}
+
+/// The provider block's limit on lifetimes, for a certificate's whole validity. One that is there already is only pointed out.
+fn within_guardrail(certificate: &Certificate, is_new: bool, cx: &Cx) -> Result<()> {
+    let Some(most) = cx.max_secret_lifetime() else { return Ok(()) };
+    let valid = certificate.not_after.duration_since(certificate.not_before);
+    if days(most).is_none_or(|limit| valid.as_hours() <= limit * 24) {
+        return Ok(());
+    }
+    let found = Diagnostic::error(format!("The provider's guardrails allow a certificate to be valid for {most} at most"))
+        .at("certificate")
+        .help(format!(
+            "It is valid for {} days, from {} to {}. Have one issued for a shorter time, or change `guardrails.max_secret_lifetime` in the provider block.",
+            valid.as_hours() / 24,
+            certificate.not_before,
+            certificate.not_after
+        ));
+    if is_new {
+        return Err(found.into());
+    }
+    cx.warn(Diagnostic { severity: Severity::Warning, ..found });
+    Ok(())
 }
 
 #[cfg(test)]
