@@ -1,8 +1,8 @@
 //! The provider block's limits on what a plan may ask for: patterns, risk and acknowledgement. Pure: who asks brings everything by
 //! which a permission can be known, and learns what stands against it.
 
-use crate::catalog::Risk;
-use crate::framework::{Diagnostic, Path};
+use crate::catalog::{Catalog, LookupError, Risk};
+use crate::framework::{Diagnostic, Diagnostics, Path, Result, Step, is_guid};
 
 /// A permission or directory role that is asked for, with everything by which a guardrail can know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub struct Asked {
     pub is_held: bool,
 }
 
+/// What a provider cannot tell apart: the CLIs plan the configuration before they plan a destroy, as they plan any other.
+pub const DESTROY: &str = "To destroy what is there all the same: the CLI plans the configuration first, unless it is given `-refresh=false`.";
+
 /// How the keys of directory roles begin.
 pub const DIRECTORY: &str = "directory";
 
@@ -37,7 +40,7 @@ pub struct Pattern {
 
 impl Pattern {
     /// Fails with the reason where it could match no key: a limit that limits nothing would deceive.
-    pub fn new(text: &str) -> Result<Self, &'static str> {
+    pub fn new(text: &str) -> std::result::Result<Self, &'static str> {
         let pattern = Self { text: text.to_owned(), parts: text.to_lowercase().chars().collect() };
         let kinds = ["application", "delegated", "role"];
         // Up to the first `*` a pattern is a key's beginning.
@@ -130,6 +133,28 @@ impl Guardrails {
         *self != Self::default()
     }
 
+    /// Fails where a pattern names an API that does not exist: it would limit nothing.
+    pub fn check(&self, catalog: &Catalog) -> Result<()> {
+        let mut found = Diagnostics::default();
+        let lists = [("deny_permissions", Some(&self.deny)), ("allow_permissions", self.allow.as_ref())];
+        for (name, pattern) in
+            lists.iter().flat_map(|(name, list)| list.iter().flat_map(|all| all.iter()).map(|one| (*name, one)))
+        {
+            let Some(api) = pattern.api().map(str::to_lowercase) else { continue };
+            if api == DIRECTORY || is_guid(&api) || catalog.api(&api).is_some() {
+                continue;
+            }
+            let at = Path::attribute("guardrails").then(Step::Attribute(name.to_owned()));
+            found.push(
+                Diagnostic::error(format!("There is no API \"{api}\""))
+                    .at(at)
+                    .help(LookupError::no_such_api(catalog, &api).to_string())
+                    .help(format!("The pattern \"{}\" would limit nothing.", pattern.as_str())),
+            );
+        }
+        found.into_result()
+    }
+
     /// Everything that stands against a permission; nothing where it may be asked for.
     fn objections(&self, asked: &Asked) -> Vec<String> {
         let mut found = Vec::new();
@@ -175,7 +200,8 @@ impl Guardrails {
                 Diagnostic::error("The guardrails forbid what this plan asks for")
                     .at(at.clone())
                     .help(format!("`guardrails` of the provider block stand against:\n{new}"))
-                    .help("Leave these out, or have the guardrails changed by whoever decides on them. Nothing was changed."),
+                    .help("Leave these out, or have the guardrails changed by whoever decides on them. Nothing was changed.")
+                    .help(DESTROY),
             );
         }
         if !held.is_empty() {
@@ -342,6 +368,16 @@ mod tests {
         );
         refuses(&Guardrails { max_risk: Some(Risk::Medium), ..Guardrails::default() }, unknown());
         assert!(severities(&allowing(&["windows_defender_atp/*"]), &[unknown()]) == [Severity::Error]);
+    }
+
+    #[test]
+    fn a_pattern_of_an_api_that_does_not_exist_is_refused_with_the_nearest() {
+        let check = |text: &str| denying(&[text]).check(Catalog::built_in());
+        let found = check("microsoft_grap/*").unwrap_err();
+        assert!(found.0[0].detail.contains("microsoft_graph"), "{found:?}");
+        for text in ["Microsoft_Graph/*", "aaaaaaaa-0000-4000-8000-000000000001/*", "directory/role/*", "micro*", "*"] {
+            assert!(check(text).is_ok(), "{text}");
+        }
     }
 
     #[test]

@@ -113,7 +113,7 @@ pub fn missing(claims: &Claims, work: &[(&'static Operation, Owner)]) -> Vec<Mis
     }
     for (operation, owner) in work {
         let may = |role: &&str| claims.wids.iter().flatten().any(|held| held.eq_ignore_ascii_case(role));
-        if operation.directory_roles.iter().any(|role| may(&role)) {
+        if operation.directory_roles.iter().any(may) {
             continue;
         }
         for right in operation.rights {
@@ -205,6 +205,7 @@ impl Missing {
             ));
         }
         ways.push("To plan without this comparison, set `preflight` in the provider block, or the variable `M365_PREFLIGHT`, to `warn` or `off`.".to_owned());
+        ways.push(super::guardrails::DESTROY.to_owned());
         ways.join("\n\n")
     }
 }

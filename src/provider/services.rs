@@ -43,6 +43,9 @@ impl Services {
     /// Fails where a file of `catalog_paths` is wrong.
     pub fn new(settings: Settings) -> Result<Self> {
         let catalog = catalog(&settings)?;
+        if !settings.unknown.contains(&"catalog_paths") {
+            settings.guardrails.check(catalog.as_ref().unwrap_or_else(|| Catalog::built_in()))?;
+        }
         Ok(Self {
             preflight: super::preflight::Preflight::new(settings.preflight),
             settings,

@@ -4,7 +4,7 @@ use crate::tenant::{Tenant, list};
 use crate::workspace::{BLOCK, HEAD, Workspace, assert_no_change, change, every_cli, texts};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Graph's `Mail.Read`, which nobody declares.
 const MAIL_READ: &str = "810c84a8-4a9e-49e6-bf7d-12d183f40d01";

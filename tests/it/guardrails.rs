@@ -1,7 +1,10 @@
 //! What the provider block forbids, whichever way it enters a configuration; and what a plan points out of the permissions it asks for.
 
+use crate::bad_input::with_roles;
+use crate::pem;
 use crate::tenant::Tenant;
 use crate::workspace::{BLOCK, HEAD, Workspace, assert_no_change, every_cli, failed_plan, flat};
+use serde_json::json;
 
 const CRITICAL: &str = "microsoft_graph/application/User.EnableDisableAccount.All";
 const APP: &str = "resource \"m365_connector_app\" \"x\" {\n  display_name = \"x\"\n}\n";
@@ -137,7 +140,7 @@ async fn a_limit_that_is_known_late_is_enforced_before_the_first_write() {
         let output = flat(&failed.expect(1).unwrap());
         assert!(output.contains("The guardrails forbid what this plan asks for"), "{output}");
         for app in tenant.applications().await {
-            assert_eq!(app["requiredResourceAccess"], serde_json::json!([]), "something was asked for");
+            assert_eq!(app["requiredResourceAccess"], json!([]), "something was asked for");
         }
     })
     .await;
@@ -156,6 +159,7 @@ async fn a_limit_that_limits_nothing_is_refused() {
                 "allow_permissions = [\"microsoft_graph/User.*\"]",
                 "`guardrails.allow_permissions` has a pattern that matches nothing",
             ),
+            ("deny_permissions = [\"microsoft_grap/*\"]", "There is no API \"microsoft_grap\""),
             ("max_risk = \"huge\"", "max_risk"),
         ];
         for (limit, said) in faulty {
@@ -183,6 +187,49 @@ async fn what_only_the_tenant_can_name_is_looked_up() {
             .write(&format!("{HEAD}{}{unknown}", block("deny_permissions = [\"windows_defender_atp/*\"]")))
             .unwrap();
         planned(&workspace, 2).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_limit_and_no_missing_right_stands_in_the_way_of_a_destroy() {
+    every_cli(async |workspace, tenant| {
+        write_profile(&workspace);
+        let asks = |names: &str| set(&format!("  apis = {{ microsoft_graph = {{ application = [{names}] }} }}"));
+        workspace.write(&format!("{HEAD}{BLOCK}{}", asks("\"User.Read.All\""))).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        // A change that nobody has applied and nobody may apply.
+        let pending = asks("\"User.Read.All\", \"User.EnableDisableAccount.All\"");
+        workspace.write(&format!("{HEAD}{}{pending}", block("max_risk = \"high\""))).unwrap();
+        failed_plan(&workspace, &tenant).await;
+        let (code, _, output) = workspace.plan(&["-destroy", "-refresh=false"]).await.unwrap();
+        assert_eq!(code, 2, "{output}");
+        let reader = with_roles(&tenant, json!(["Application.Read.All"])).await.replace("\"off\"", "\"error\"");
+        workspace.write(&format!("{HEAD}{reader}{pending}")).unwrap();
+        assert!(failed_plan(&workspace, &tenant).await.contains("The run's identity lacks"));
+        let (code, _, output) = workspace.plan(&["-destroy", "-refresh=false"]).await.unwrap();
+        assert_eq!(code, 2, "{output}");
+        // What was applied under other limits goes without further ado.
+        workspace.write(&format!("{HEAD}{BLOCK}{pending}")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        workspace.write(&format!("{HEAD}{}{pending}", block("max_risk = \"high\""))).unwrap();
+        workspace.apply(&["-destroy"]).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_keeps_to_the_limit_on_lifetimes() {
+    every_cli(async |workspace, tenant| {
+        write_profile(&workspace);
+        std::fs::write(workspace.folder().join("siem.pem"), pem::certificate("siem").certificate).unwrap();
+        let certificate = format!("{APP}resource \"m365_connector_certificate\" \"x\" {{\n  application_id = m365_connector_app.x.id\n  certificate = file(\"siem.pem\")\n}}\n");
+        workspace.write(&format!("{HEAD}{}{certificate}", block("max_secret_lifetime = \"P30D\""))).unwrap();
+        assert!(failed_plan(&workspace, &tenant).await.contains("allow a certificate to be valid for P30D at most"));
+        workspace.write(&format!("{HEAD}{BLOCK}{certificate}")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        workspace.write(&format!("{HEAD}{}{certificate}", block("max_secret_lifetime = \"P30D\""))).unwrap();
+        assert!(planned(&workspace, 0).await.contains("allow a certificate to be valid for P30D at most"));
     })
     .await;
 }
