@@ -1,7 +1,7 @@
 //! The provider block's limits on what a plan may ask for: patterns, risk and acknowledgement. Pure: who asks brings everything by
 //! which a permission can be known, and learns what stands against it.
 
-use crate::catalog::{Catalog, LookupError, Risk};
+use crate::catalog::{Catalog, LookupError, ROLE_KEY, Risk, directory_role, role_rating};
 use crate::framework::{Diagnostic, Diagnostics, Path, Result, Step, is_guid};
 
 /// A permission or directory role that is asked for, with everything by which a guardrail can know it.
@@ -30,6 +30,31 @@ pub const DESTROY: &str = "To destroy what is there all the same: the CLI plans 
 
 /// How the keys of directory roles begin.
 pub const DIRECTORY: &str = "directory";
+
+impl Asked {
+    /// A directory role, by its name, a former name or an id. One that the catalogue does not know, such as a custom one, is as
+    /// unknown as a permission: who can name it in the tenant adds that to `values`.
+    pub fn role(named: &str) -> Self {
+        let known = directory_role(named).ok();
+        let (name, values) = match known {
+            Some(role) => {
+                let all = [&role.name, &role.id].into_iter().chain(&role.former);
+                (role.name.clone(), all.cloned().collect())
+            }
+            None => (named.to_owned(), vec![named.to_owned()]),
+        };
+        Self {
+            key: format!("{ROLE_KEY}{name}"),
+            apis: vec![DIRECTORY.to_owned()],
+            kind: "role".to_owned(),
+            values,
+            risk: role_rating(named).risk,
+            is_known: known.is_some(),
+            is_acknowledged: false,
+            is_held: false,
+        }
+    }
+}
 
 /// A permission key in which `*` stands for any text, compared without regard to case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -252,11 +277,6 @@ mod tests {
         Asked { key, values: vec![id], risk: Risk::High, is_known: false, ..critical() }
     }
 
-    fn role(name: &str) -> Asked {
-        let (apis, kind) = (vec![DIRECTORY.to_owned()], "role".to_owned());
-        Asked { key: format!("directory/role/{name}"), apis, kind, values: vec![name.to_owned()], ..critical() }
-    }
-
     fn denying(texts: &[&str]) -> Guardrails {
         Guardrails { deny: texts.iter().map(|text| pattern(text)).collect(), ..Guardrails::default() }
     }
@@ -335,11 +355,21 @@ mod tests {
 
     #[test]
     fn an_allow_list_judges_directory_roles_only_when_it_mentions_them() {
-        assert!(severities(&allowing(&["*"]), &[role("Global Administrator")]).is_empty());
-        assert!(severities(&allowing(&["microsoft_graph/*"]), &[role("Global Administrator")]).is_empty());
-        assert!(severities(&allowing(&["directory/role/*Reader"]), &[role("Global Reader")]).is_empty());
-        refuses(&allowing(&["directory/role/*Reader"]), role("Global Administrator"));
-        refuses(&denying(&["directory/role/global administrator"]), role("Global Administrator"));
+        assert!(severities(&allowing(&["*"]), &[Asked::role("Global Administrator")]).is_empty());
+        assert!(severities(&allowing(&["microsoft_graph/*"]), &[Asked::role("Global Administrator")]).is_empty());
+        assert!(severities(&allowing(&["directory/role/*Reader"]), &[Asked::role("Global Reader")]).is_empty());
+        refuses(&allowing(&["directory/role/*Reader"]), Asked::role("Global Administrator"));
+        for spelling in
+            ["directory/role/global administrator", "directory/role/62E90394-*", "directory/role/Company Administrator"]
+        {
+            refuses(&denying(&[spelling]), Asked::role("Global Administrator"));
+        }
+        let custom = Asked::role("aaaaaaaa-0000-4000-8000-000000000001");
+        assert_eq!((custom.risk, custom.is_known), (Risk::High, false));
+        refuses(&denying(&["directory/role/Global Administrator"]), custom);
+        let reader = Guardrails { max_risk: Some(Risk::High), ..Guardrails::default() };
+        assert!(severities(&reader, &[Asked::role("Global Reader")]).is_empty());
+        refuses(&reader, Asked::role("Privileged Role Administrator"));
     }
 
     #[test]
