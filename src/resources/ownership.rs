@@ -179,10 +179,10 @@ impl Words {
 
     fn taken(&self, all: &[String]) -> Diagnostic {
         let Self { entries, removed, .. } = self;
-        Diagnostic::warning(format!(
-            "Some {entries} were not {removed}, because a create in the same run declares them"
-        ))
-        .help(listed(all))
+        let (first, rest) = entries.split_at(1);
+        let first = first.to_uppercase();
+        Diagnostic::warning(format!("{first}{rest} were not {removed}, because a create in the same run declares them"))
+            .help(listed(all))
     }
 }
 

@@ -198,9 +198,9 @@ async fn while_time_passes<T>(tenant: &Tenant, work: impl Future<Output = T>) ->
         loop {
             let (_, log) = tenant.control(Method::GET, "requests", None).await;
             let count = list(&log).len();
-            if count >= seen + 8 || count < seen {
+            if count >= seen + 4 || count < seen {
                 seen = count;
-                tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT5S" }))).await;
+                tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT15S" }))).await;
             }
             tokio::task::yield_now().await;
         }

@@ -151,10 +151,10 @@ impl Resource for AdminConsent {
             return Ok(());
         };
         let mut found = Diagnostics::default();
-        let mut all = found.take(named(&texts, &"permissions".into())).unwrap_or_default();
+        let mut all = named(&texts, &"permissions".into(), &mut found);
         for text in state.value.exceptions.iter().flatten().map(|(text, _)| text) {
             let at = Path::attribute("exceptions").then(Step::Key(text.clone()));
-            all.extend(found.take(named([text], &at)).unwrap_or_default());
+            all.extend(named([text], &at, &mut found));
         }
         let mut names = names_of(&mut state.private, cx);
         let declared = names.declared(&texts);
@@ -200,6 +200,12 @@ impl Resource for AdminConsent {
         let work = state.work(prior, &declared, present, &names);
         found.take(cx.preflight(tenant_id, &work).await);
         found.into_result()
+    }
+
+    fn stored(&self, services: &Services) {
+        if let (Some(tenant), Some(id)) = (self.tenant_id.known(), self.service_principal_id.known()) {
+            services.run.known_in_state(target::<Self>(tenant, id));
+        }
     }
 
     async fn plan_destroy(prior: &State, cx: &Cx) -> Result<()> {
@@ -530,7 +536,7 @@ impl State {
         let Some(client) = self.value.service_principal_id.known().cloned() else { return Ok(BTreeSet::new()) };
         let target = target::<AdminConsent>(tenant_id.as_deref().unwrap_or_default(), &client);
         if !cx.is_second_plan()
-            && let Some(private) = cx.run()?.replaced::<AdminConsentPrivate>(&target)
+            && let Some(private) = cx.run()?.private_of::<AdminConsentPrivate>(&target)
         {
             // A tainted consent: its delete has to know what a refresh knew.
             self.private = private;

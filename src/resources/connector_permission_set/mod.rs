@@ -178,6 +178,12 @@ impl Resource for ConnectorPermissionSet {
         found.into_result()
     }
 
+    fn stored(&self, services: &Services) {
+        if let (Some(tenant), Some(id)) = (self.tenant_id.known(), self.application_id.known()) {
+            services.run.known_in_state(target::<Self>(tenant, id));
+        }
+    }
+
     async fn plan_destroy(prior: &State, cx: &Cx) -> Result<()> {
         let (tenant, application) = (prior.value.tenant_id.get()?, prior.value.application_id.get()?);
         ownership::plan_destroy(&target::<Self>(tenant, application), cx)
@@ -437,7 +443,7 @@ impl State {
         let Some(application) = self.value.application_id.known().cloned() else { return Ok(BTreeSet::new()) };
         let target = target::<ConnectorPermissionSet>(tenant_id.as_deref().unwrap_or_default(), &application);
         if !cx.is_second_plan()
-            && let Some(private) = cx.run()?.replaced::<ConnectorPermissionSetPrivate>(&target)
+            && let Some(private) = cx.run()?.private_of::<ConnectorPermissionSetPrivate>(&target)
         {
             // A tainted set: its delete has to know what a refresh knew.
             self.private = private;

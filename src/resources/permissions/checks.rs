@@ -29,21 +29,19 @@ pub(crate) struct Finding {
 /// The role that permits nothing; any principal can be assigned to it. Source: Graph's documentation of `appRoleAssignment`.
 pub(crate) const DEFAULT_ROLE: &str = "00000000-0000-0000-0000-000000000000";
 
-/// Parses what is written; every text that is no key is named.
-pub(crate) fn named<'t>(texts: impl IntoIterator<Item = &'t String>, at: &Path) -> Result<Vec<Named>> {
-    let (mut all, mut found) = (Vec::new(), Diagnostics::default());
+/// Parses what is written; every text that is no key is named in `found`.
+pub(crate) fn named<'t>(texts: impl IntoIterator<Item = &'t String>, at: &Path, found: &mut Diagnostics) -> Vec<Named> {
+    let mut all = Vec::new();
     for text in texts {
-        match text.parse() {
+        match text.parse::<PermissionKey>() {
             Ok(key) => all.push(Named { key, at: at.clone() }),
             Err(why) => {
-                let why: crate::catalog::KeyError = why;
-                found.push(
-                    Diagnostic::error(format!("\"{text}\" is no permission key")).at(at.clone()).help(why.to_string()),
-                );
+                let error = Diagnostic::error(format!("\"{text}\" is no permission key"));
+                found.push(error.at(at.clone()).help(why.to_string()));
             }
         }
     }
-    found.into_result().map(|()| all)
+    all
 }
 
 /// All that is wrong with these permissions. `tenant_id` is where they are meant; where it can be asked, it is about what the catalogue
