@@ -1,7 +1,7 @@
 //! The life of MD.ECO's connector through every real CLI on this machine.
 
 use crate::tenant::Tenant;
-use crate::workspace::{assert_no_change, change, every_cli, flat, texts};
+use crate::workspace::{BLOCK, HEAD, assert_no_change, change, every_cli, failed_plan, flat, texts};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -331,6 +331,133 @@ async fn a_wrong_secret_is_explained_and_is_not_shown() {
         assert!(output.contains("AADSTS7000215") && output.contains("not its id"), "{output}");
         assert!(!output.contains("not-this-one"), "{output}");
         assert!(tenant.applications().await.is_empty());
+    })
+    .await;
+}
+
+fn plain(body: &str) -> String {
+    format!("{HEAD}{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  display_name = \"x\"\n  {body}\n}}\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audience_with_personal_accounts_is_asked_for_with_the_tokens_that_it_needs() {
+    every_cli(async |workspace, tenant| {
+        let version = async || tenant.applications().await.remove(0)["api"]["requestedAccessTokenVersion"].clone();
+        for audience in ["AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"] {
+            // From the start, and later.
+            workspace.write(&plain(&format!("deletion = \"permanent\"\n  sign_in_audience = \"{audience}\""))).unwrap();
+            workspace.apply(&[]).await.unwrap();
+            assert_eq!(version().await, 2, "{audience}");
+            assert_no_change(&workspace).await;
+            workspace.apply(&["-destroy"]).await.unwrap();
+            workspace.write(&plain("deletion = \"permanent\"")).unwrap();
+            workspace.apply(&[]).await.unwrap();
+            assert_ne!(version().await, 2, "nobody asked for it");
+            workspace.write(&plain(&format!("deletion = \"permanent\"\n  sign_in_audience = \"{audience}\""))).unwrap();
+            workspace.apply(&[]).await.unwrap();
+            assert_eq!(version().await, 2, "{audience}");
+            assert_no_change(&workspace).await;
+            workspace.write(&plain("deletion = \"permanent\"")).unwrap();
+            workspace.apply(&[]).await.unwrap();
+            assert_no_change(&workspace).await;
+            workspace.apply(&["-destroy"]).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_application_holds_already_may_be_declared_and_not_be_added() {
+    every_cli(async |workspace, tenant| {
+        let long = "x".repeat(1025);
+        let held = format!("web_redirect_uris = [\"https://vendor.example/a/../b\"]\n  description = \"{long}\"");
+        workspace.write(&plain(&held)).unwrap();
+        let output = failed_plan(&workspace, &tenant).await;
+        assert!(
+            output.contains("It is not written as it is read") && output.contains("The description is too long"),
+            "{output}"
+        );
+        let validated = workspace.run(&["validate", "-no-color"]).await.unwrap();
+        assert_eq!(validated.code, 0, "what is there already is known while planning: {}", validated.output);
+
+        workspace.write(&plain("")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        let path = format!("/applications/{}", tenant.applications().await.remove(0)["id"].as_str().unwrap());
+        tenant.later().await;
+        let by_hand = json!({ "description": long, "web": { "redirectUris": ["https://vendor.example/a/../b"] } });
+        tenant.admin(Method::PATCH, &path, Some(by_hand)).await;
+        workspace.write(&plain(&held)).unwrap();
+        let (code, _, output) = workspace.plan(&[]).await.unwrap();
+        assert_eq!(code, 0, "{output}");
+        assert!(flat(&output).contains("which could not be added today"), "{output}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_id_as_an_owner_is_named_as_that() {
+    every_cli(async |workspace, tenant| {
+        let other = tenant.admin(Method::POST, "/applications", Some(json!({ "displayName": "runner" }))).await;
+        let principal =
+            tenant.admin(Method::POST, "/servicePrincipals", Some(json!({ "appId": other["appId"] }))).await;
+        for named in [&other["appId"], &other["id"]] {
+            workspace.write(&plain(&format!("owners = [{named}]"))).unwrap();
+            let failed = workspace.run(&["apply", "-no-color", "-auto-approve", "-input=false"]).await.unwrap();
+            let output = flat(&failed.expect(1).unwrap());
+            let said = if *named == other["appId"] {
+                "is the client id of \"runner\""
+            } else {
+                "is the application \"runner\""
+            };
+            assert!(output.contains(said) && output.contains(principal["id"].as_str().unwrap()), "{output}");
+        }
+    })
+    .await;
+}
+
+/// Longer than an operation may take, and longer than anybody is to be believed for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_no_replica_shows_stands_is_not_undone_and_is_drift_when_the_window_is_over() {
+    every_cli(async |workspace, tenant| {
+        let user = json!({ "displayName": "u", "userPrincipalName": "u@contoso.com" });
+        let user = tenant.admin(Method::POST, "/users", Some(user)).await["id"].as_str().unwrap().to_owned();
+        let app = |body: &str| plain(&format!("timeouts = {{ read = \"1s\" }}\n  {body}"));
+        workspace.write(&app("tags = [\"one\"]")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        tenant.later().await;
+        tenant.control(Method::POST, "lag", Some(json!({ "seconds": 3600, "replicas": ["stale"] }))).await;
+        workspace
+            .write(&app(&format!("tags = [\"two\"]\n  account_enabled = false\n  owners = [\"{user}\"]")))
+            .unwrap();
+        workspace.apply(&[]).await.unwrap();
+        let (code, _, output) = workspace.plan(&[]).await.unwrap();
+        assert_eq!(code, 0, "{output}");
+        let output = flat(&output);
+        assert!(
+            output.contains("The tenant does not show the last change of the application everywhere yet"),
+            "{output}"
+        );
+        for entry in ["property:tags", "principal:account_enabled", &format!("owner:{user}")] {
+            assert!(output.contains(entry), "{entry}: {output}");
+        }
+        // The next change is merged with what was written, not with what a replica shows.
+        tenant.forget_requests().await;
+        workspace
+            .write(&app(&format!(
+                "tags = [\"two\"]\n  account_enabled = false\n  owners = [\"{user}\"]\n  notes = \"x\""
+            )))
+            .unwrap();
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(tenant.writes().await.len(), 1, "{:?}", tenant.writes().await);
+        let now = tenant.applications().await.remove(0);
+        assert_eq!(
+            (&now["notes"], now["tags"].as_array().unwrap().contains(&json!("two"))),
+            (&json!("x"), true),
+            "{now}"
+        );
+        tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT3M" }))).await;
+        let (code, plan, _) = workspace.plan(&[]).await.unwrap();
+        assert_eq!((code, &change(&plan, "m365_connector_app.x")["before"]["tags"]), (2, &json!(["one"])));
     })
     .await;
 }

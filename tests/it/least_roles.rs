@@ -2,7 +2,7 @@
 
 use crate::bad_input::with_roles;
 use crate::tenant::Tenant;
-use crate::workspace::{BLOCK, HEAD, PROVIDER, Workspace, flat};
+use crate::workspace::{BLOCK, HEAD, PROVIDER, Workspace, every_cli, flat};
 use serde_json::json;
 use std::path::Path;
 use terraform_provider_m365::cli::terraform::{Outcome, find};
@@ -75,4 +75,34 @@ async fn each_set_of_roles_is_enough_and_none_of_them_is_too_much() {
             );
         }
     }
+}
+
+/// Who manages only applications of its own may not look at deleted ones, which keep their names.
+#[tokio::test(flavor = "multi_thread")]
+async fn destroyed_and_made_again_without_a_look_at_deleted_applications() {
+    every_cli(async |workspace, tenant| {
+        let block = with_roles(&tenant, json!(["Application.ReadWrite.OwnedBy"])).await;
+        let app = |body: &str| {
+            format!("{HEAD}{block}resource \"m365_connector_app\" \"x\" {{\n  display_name = \"x\"\n  {body}\n}}\n")
+        };
+        workspace.write(&app("")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        workspace.apply(&["-destroy"]).await.unwrap();
+        let refused = workspace.run(&["apply", "-no-color", "-auto-approve", "-input=false"]).await.unwrap();
+        let output = flat(&refused.expect(1).unwrap());
+        assert!(
+            output.contains("The unique name \"x\" is taken, most likely by an application that was destroyed"),
+            "{output}"
+        );
+        assert!(
+            output.contains("The provider's own identity needs") && output.contains("deletion = \"permanent\""),
+            "{output}"
+        );
+        workspace.write(&app("unique_name = \"y\"\n  deletion = \"permanent\"")).unwrap();
+        for _ in 0..2 {
+            workspace.apply(&[]).await.unwrap();
+            workspace.apply(&["-destroy"]).await.unwrap();
+        }
+    })
+    .await;
 }

@@ -10,6 +10,7 @@ mod reading;
 
 pub(crate) use marker::{confirm_create, is_marker};
 
+use super::redirect_uris::Platform;
 use super::{plan_tenant, redirect_uris, target};
 use crate::catalog::Existing;
 use crate::framework::{
@@ -201,9 +202,6 @@ impl Resource for ConnectorApp {
                 name.chars().count()
             )));
         }
-        redirect_uris::check("web_redirect_uris", &self.web_redirect_uris, &mut found);
-        redirect_uris::check("spa_redirect_uris", &self.spa_redirect_uris, &mut found);
-        redirect_uris::check("public_client_redirect_uris", &self.public_client_redirect_uris, &mut found);
         found.into_result()
     }
 
@@ -221,6 +219,7 @@ impl Resource for ConnectorApp {
                 app.plan_unique_name(profile.as_ref(), before, cx)?;
             }
         }
+        app.check_values(before, cx)?;
         app.deleted_date_time = Computed::Null;
         if let Some(before) = before {
             // A purged service principal comes back under a new id.
@@ -326,5 +325,56 @@ impl Resource for ConnectorApp {
 
     async fn delete(prior: State, cx: &Cx) -> Result<()> {
         prior.end(cx).await
+    }
+}
+
+/// Longest description. Source: Graph's documentation of `application`. It says nothing of `notes`, which have this limit on a service
+/// principal.
+const LONGEST_TEXT: usize = 1024;
+
+impl ConnectorApp {
+    /// What Graph would refuse, of values that are new: what the application has already is only warned of.
+    fn check_values(&self, before: Option<&Self>, cx: &Cx) -> Result<()> {
+        let mut found = Diagnostics::default();
+        let is_long = |text: &Computed<String>| text.known().is_some_and(|text| text.chars().count() > LONGEST_TEXT);
+        if is_long(&self.description) && before.is_none_or(|before| before.description != self.description) {
+            found.push(
+                Diagnostic::error("The description is too long")
+                    .at("description")
+                    .help(format!("Graph accepts {LONGEST_TEXT} characters.")),
+            );
+        }
+        if is_long(&self.notes) {
+            cx.warn(Diagnostic::warning("The notes may be too long").at("notes").help(format!(
+                "Microsoft documents no limit for them on an application, and {LONGEST_TEXT} characters on a service principal."
+            )));
+        }
+        let personal = self.is_personal();
+        let platforms = [
+            ("web_redirect_uris", Platform::Web, &self.web_redirect_uris, before.map(|one| &one.web_redirect_uris)),
+            (
+                "spa_redirect_uris",
+                Platform::SinglePage,
+                &self.spa_redirect_uris,
+                before.map(|one| &one.spa_redirect_uris),
+            ),
+            (
+                "public_client_redirect_uris",
+                Platform::Native,
+                &self.public_client_redirect_uris,
+                before.map(|one| &one.public_client_redirect_uris),
+            ),
+        ];
+        for (attribute, platform, uris, prior) in platforms {
+            redirect_uris::check(attribute, platform, uris, prior, personal, &mut found, cx);
+        }
+        let all = platforms.iter().filter_map(|(_, _, uris, _)| uris.known()).map(BTreeSet::len).sum();
+        redirect_uris::check_count(all, personal, &mut found);
+        found.into_result()
+    }
+
+    /// Whether personal accounts may sign in.
+    fn is_personal(&self) -> bool {
+        self.sign_in_audience.known().is_some_and(|audience| audience.contains("PersonalMicrosoftAccount"))
     }
 }

@@ -213,10 +213,8 @@ impl ConnectorApp {
     /// Version of access tokens that has to be asked for together with the audience: Graph refuses a personal one without version 2 in
     /// the same request. Source: azure-cli#15512, microsoft-graph-docs#21685.
     pub(super) fn token_version(&self, present: Option<&Application>) -> Option<i32> {
-        let personal =
-            self.sign_in_audience.known().is_some_and(|audience| audience.contains("PersonalMicrosoftAccount"));
         let version = present.and_then(|app| app.access_token_version);
-        (personal && version != Some(2)).then_some(2)
+        (self.is_personal() && version != Some(2)).then_some(2)
     }
 
     pub(super) fn principal_difference(&self, prior: &Self) -> Option<ServicePrincipalPatch> {
