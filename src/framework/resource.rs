@@ -188,6 +188,8 @@ pub struct Context<S> {
     /// As written; null in a refresh.
     config: Dynamic,
     phase: Phase,
+    /// The private data of the plan; null but in apply.
+    pub(super) planned_private: Json,
     findings: Mutex<Findings>,
     pub(super) held: Arc<Held>,
     /// When this call has to be done.
@@ -210,8 +212,16 @@ impl<S> Context<S> {
         limit: Duration,
         cancelled: CancellationToken,
     ) -> Self {
-        let deadline = Instant::now() + limit;
-        Self { services, config, phase, findings: Mutex::default(), held: Arc::default(), deadline, cancelled }
+        Self {
+            services,
+            config,
+            phase,
+            planned_private: Json::Null,
+            findings: Mutex::default(),
+            held: Arc::default(),
+            deadline: Instant::now() + limit,
+            cancelled,
+        }
     }
 
     /// A call with nothing configured, for unit tests.
@@ -270,6 +280,12 @@ impl<S> Context<S> {
     /// must not fail. Only while planning.
     pub fn refuse_in_plan(&self, error: Diagnostic) -> Result<()> {
         self.held.refuse(error)
+    }
+
+    /// What the plan of a create noted in its private data, the default where it noted nothing. The CLI gives what the last plan said,
+    /// which it asks for once more in apply.
+    pub fn planned_private<P: DeserializeOwned + Default>(&self) -> P {
+        serde_json::from_value(self.planned_private.clone()).unwrap_or_default()
     }
 
     /// Adds a warning to the answer.

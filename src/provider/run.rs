@@ -45,6 +45,8 @@ struct Stored {
     replaced: bool,
     /// What that create would have been refused with otherwise.
     excused: Option<Diagnostic>,
+    /// A create took it for what a lost answer left behind: the error that is due where a state holds it.
+    lost: Option<Diagnostic>,
     /// Its destroy was planned by itself: whatever else is planned at the target is another resource.
     leaves: bool,
 }
@@ -133,12 +135,38 @@ impl Run {
     /// `false`: there is no such object, and the error is due.
     pub fn excuse(&self, target: &Target, error: &Diagnostic) -> bool {
         let mut stored = locked(&self.stored);
+        // In apply the CLI plans the destroy of a tainted object by itself too; there its delete has been at the target by now.
+        if locked(&self.left).contains_key(target) {
+            return true;
+        }
         let Some(found) = stored.get_mut(target).filter(|found| !found.leaves && found.private.is_some()) else {
             return false;
         };
         found.replaced = true;
         found.excused = Some(error.clone());
         true
+    }
+
+    /// For the plan of a create that takes what is at `target` for its own that a lost answer left behind, with the error that is due
+    /// where a state turns out to hold it. `false`: one does.
+    pub fn take_for_lost(&self, target: Target, error: &Diagnostic) -> bool {
+        let mut stored = locked(&self.stored);
+        let found = stored.entry(target).or_default();
+        if found.private.is_some() {
+            return false;
+        }
+        found.lost = Some(error.clone());
+        true
+    }
+
+    /// The error that is due where the state holds what a create took for lost.
+    pub fn taken_for_lost(&self, target: &Target) -> Option<Diagnostic> {
+        locked(&self.stored).get(target).and_then(|found| found.lost.clone())
+    }
+
+    /// Whether a state that this run has seen holds what is at `target`.
+    pub fn is_in_state(&self, target: &Target) -> bool {
+        locked(&self.stored).get(target).is_some_and(|found| found.private.is_some())
     }
 
     /// What a create at `target` was excused of: due after all where [`Run::plan_destroy`] is `false`.
@@ -261,6 +289,20 @@ mod tests {
         assert!(!renamed.plan_destroy(&target()));
         assert_eq!(renamed.excused(&target()), Some(error.clone()));
         assert!(!renamed.excuse(&target(), &error), "the destroy has told");
+        renamed.leave(target(), []);
+        assert!(renamed.excuse(&target(), &error), "in apply the object is gone by now");
+    }
+
+    #[test]
+    fn what_a_create_takes_for_lost_and_a_state_holds_is_told_to_whoever_comes_second() {
+        let error = Diagnostic::error("in use");
+        let first = Run::default();
+        assert!(first.take_for_lost(target(), &error) && !first.is_in_state(&target()));
+        first.found_in_state(target(), &()).unwrap();
+        assert_eq!(first.taken_for_lost(&target()), Some(error.clone()), "the create is planned first");
+        let last = Run::default();
+        last.found_in_state(target(), &()).unwrap();
+        assert!(!last.take_for_lost(target(), &error) && last.is_in_state(&target()), "the create is planned last");
     }
 
     #[test]

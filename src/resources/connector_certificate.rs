@@ -1,20 +1,22 @@
 //! `m365_connector_certificate`: a certificate with which a connector signs in. Only the public part is ever seen here.
 
+use super::connector_app::confirm_create;
 use super::missing::{deleted_application, no_such_application};
 use super::x509::{self, Certificate};
-use super::{plan_tenant, target, today};
+use super::{not_replicated, plan_tenant, target, today};
 use crate::framework::{
     Computed, Diagnostic, Resource, Result, Severity, Stored, Timeouts, Value, configurable, forces_replacement, guid,
     keeps_state,
 };
-use crate::graph::{Graph, Holder, KeyCredential};
+use crate::graph::{Graph, GraphError, Holder, KeyCredential, KeysFate, Settled, View, Writes};
 use crate::provider::lifetime::days;
-use crate::provider::{Cx, Planned, Services, Target, Writes, resolve_tenant};
+use crate::provider::{Claim, Cx, Planned, Services};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// From how many days before its end on every plan warns of it.
@@ -33,7 +35,8 @@ pub struct ConnectorCertificate {
     pub application_id: Value<String>,
     /// The certificate in PEM, the public part only. Another certificate replaces the resource; the same in another spelling does not.
     pub certificate: Value<String>,
-    /// Name that the portal shows. The certificate's subject, such as `CN=siem.example.com`, where not given.
+    /// Name that the portal shows. The certificate's subject, such as `CN=siem.example.com`, where not given. Graph keeps a stored
+    /// certificate as it is: a change exchanges it for one with a new `key_id`, in one write.
     #[schemars(transform = configurable, length(min = 1, max = 90))]
     pub display_name: Computed<String>,
     /// How long operations may take.
@@ -101,22 +104,30 @@ impl Resource for ConnectorCertificate {
         };
         let certificate = x509::read(pem)?;
         value.thumbprint = certificate.thumbprint.clone().into();
+        let same = before.filter(|before| before.thumbprint.known() == Some(&certificate.thumbprint));
         if !cx.is_configured("display_name") {
-            value.display_name = default_name(&certificate).into();
+            // One without a name, as an import finds it, is left alone.
+            let nameless = same.is_some_and(|before| before.display_name == Computed::Null);
+            value.display_name = if nameless { Computed::Null } else { default_name(&certificate).into() };
         }
-        state.plan_among_others(&certificate, cx)?;
-        within_guardrail(&certificate, before.is_none_or(|before| before.thumbprint != state.value.thumbprint), cx)?;
-        if before.is_none_or(|before| *before != state.value) {
+        state.value.plan_among_others(&certificate, cx)?;
+        within_guardrail(&certificate, same.is_none(), cx)?;
+        if same.is_none_or(|before| before.display_name != state.value.display_name) {
             let application = state.value.application_id.known().map(String::as_str);
             cx.preflight_application(&state.value.tenant_id, application).await?;
         }
         match prior {
             None => state.value.look_before_create(&certificate, cx).await,
-            Some(prior) if prior.value.thumbprint.known() == Some(&certificate.thumbprint) => {
+            Some(prior) if same.is_some() => {
+                if state.value.display_name != prior.value.display_name {
+                    state.value.key_id = Computed::Unknown;
+                }
+                check_key(&certificate, true, cx)?;
                 prior.warn_of_expiry(cx);
                 Ok(())
             }
             Some(_) => {
+                check_key(&certificate, false, cx)?;
                 state.value.plan_another();
                 cx.requires_replacement("certificate");
                 Ok(())
@@ -125,51 +136,52 @@ impl Resource for ConnectorCertificate {
     }
 
     async fn create(state: &mut State, cx: &Cx) -> Result<()> {
-        let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
-        let tenant = resolve_tenant(state.value.tenant_id.known(), &graph).await?;
-        state.value.tenant_id = tenant.clone().into();
+        let app = state.value.application_id.get()?.clone();
         let certificate = x509::read(state.value.certificate.get()?)?;
+        let id = format!("{app}/{}", certificate.thumbprint);
+        let mut claim = cx.claim_create::<Self>(&state.value.tenant_id, &id).await?;
+        claim.lock(&app).await?;
+        state.value.tenant_id = claim.tenant.id.clone().into();
         state.value.thumbprint = certificate.thumbprint.clone().into();
         if state.value.display_name.is_unknown() {
             state.value.display_name = default_name(&certificate).into();
         }
-        let (made, is_new) = state.value.add(&certificate, &graph, cx).await?;
-        state.exists = true;
-        state.value.observe(&made);
-        state.private.seen_on = Some(today(&graph));
-        state.private.writes.wrote(&graph, &[view(None)], &[view(Some(&made))]);
-        if !is_new {
+        refuse_expired(&certificate, claim.tenant.graph.now())?;
+        confirm_create(&claim.tenant.graph, &app, None).await?;
+        let (name, was_there) = (state.value.display_name.known().cloned(), AtomicBool::new(false));
+        let change = |present: &[KeyCredential]| {
+            was_there.fetch_or(present.iter().any(|one| is_of(one, &certificate)), Ordering::Relaxed);
+            with(present, &certificate, name.as_ref())
+        };
+        state.write(&certificate, None, &mut claim, change, cx).await?;
+        let key_id = state.value.key_id.get()?.clone();
+        if was_there.load(Ordering::Relaxed) {
             cx.warn(Diagnostic::warning("The application had this certificate already").help(format!(
-                "It was taken over under its key id {}, and is removed when this resource is destroyed.",
-                made.key_id.as_deref().unwrap_or_default()
+                "It was taken over under its key id {key_id}, and is removed when this resource is destroyed."
             )));
         }
-        let target = key_target(&tenant, state.value.application_id.get()?, made.key_id.as_deref().unwrap_or_default());
-        cx.run()?.take(target, []);
-        Ok(())
+        claim.took([key_id.to_lowercase()])
     }
 
     async fn read(key: ConnectorCertificateKey, prior: Option<State>, cx: &Cx) -> Result<Option<State>> {
-        let graph = cx.graph(key.tenant_id.as_deref())?;
+        let tenant = cx.tenant(key.tenant_id.as_deref()).await?;
         let writes = prior.as_ref().map(|prior| prior.private.writes.clone()).unwrap_or_default();
-        let keys = writes
-            .settled(
-                &graph,
-                || async { Ok(everywhere(&graph, &key.application_id).await?) },
-                |keys| vec![view(keys.iter().flatten().find(|one| has_id(one, &key.key_id)))],
-            )
-            .await?;
-        let Some(found) = keys.iter().flatten().find(|one| has_id(one, &key.key_id)) else { return Ok(None) };
+        let look = || everywhere(&tenant.graph, &key.application_id);
+        let view = |keys: &Option<Vec<KeyCredential>>| view(keys.iter().flatten());
+        let Settled { seen, stale } = tenant.graph.settled_read(&writes, look, view).await?;
+        if let Some(prior) = prior.as_ref().filter(|_| stale.contains(&entry(&key.key_id))) {
+            // What was written was accepted, and stands.
+            cx.warn(not_replicated(&format!("the certificate {}", key.key_id)));
+            return Ok(Some(prior.clone()));
+        }
+        let Some(found) = seen.iter().flatten().find(|one| has_id(one, &key.key_id)) else { return Ok(None) };
         let mut state = match prior {
             Some(prior) => prior,
-            None => {
-                let tenant = resolve_tenant(key.tenant_id.as_ref(), &graph).await?;
-                ConnectorCertificate::imported(&tenant, &key.application_id, found)?
-            }
+            None => Self::imported(&tenant.id, &key.application_id, found)?,
         };
         state.value.observe(found);
         state.value.display_name = found.display_name.clone().into();
-        state.private.seen_on = Some(today(&graph));
+        state.private.seen_on = Some(today(&tenant.graph));
         Ok(Some(state))
     }
 
@@ -177,71 +189,60 @@ impl Resource for ConnectorCertificate {
         if state.value.display_name == prior.value.display_name {
             return Ok(());
         }
-        let graph = cx.graph(state.value.tenant_id.known().map(String::as_str))?;
-        let (app, id, name) = (
-            state.value.application_id.get()?.clone(),
-            prior.value.key_id.get()?.clone(),
-            state.value.display_name.known().cloned(),
-        );
-        let _guard = cx.lock(&app).await?;
-        let holder = Holder::Application(app);
-        if prior.private.writes.may_be_unseen(&graph) {
-            graph.expect_key(&holder, &id);
-        }
-        let changed = graph.change_key_credentials(&holder, |present| renamed(present, &id, name.as_ref())).await?;
-        if let Some(now) = changed.iter().flatten().find(|one| has_id(one, &id)) {
-            let before = KeyCredential { display_name: prior.value.display_name.known().cloned(), ..now.clone() };
-            state.private.writes.wrote(&graph, &[view(Some(&before))], &[view(Some(now))]);
-            return Ok(());
-        }
-        Err(Diagnostic::error(format!("The certificate {id} was removed meanwhile")).help("Plan again.").into())
+        let (app, old) = (state.value.application_id.get()?.clone(), prior.value.key_id.get()?.clone());
+        let certificate = x509::read(state.value.certificate.get()?)?;
+        let id = format!("{app}/{}", certificate.thumbprint);
+        let mut claim = cx.claim_update::<Self>(&state.value.tenant_id, &id).await?;
+        claim.lock(&app).await?;
+        prior.expect(&claim.tenant.graph)?;
+        let name = state.value.display_name.known().cloned();
+        let change = |present: &[KeyCredential]| exchanged(present, &old, &certificate, name.as_ref());
+        state.write(&certificate, Some(&old), &mut claim, change, cx).await
     }
 
     async fn delete(prior: State, cx: &Cx) -> Result<()> {
-        let graph = cx.graph(prior.value.tenant_id.known().map(String::as_str))?;
-        let tenant = resolve_tenant(prior.value.tenant_id.known(), &graph).await?;
         let (app, id) = (prior.value.application_id.get()?.clone(), prior.value.key_id.get()?.clone());
-        if cx.run()?.taken(&key_target(&tenant, &app, &id)).is_some() {
+        let thumbprint = prior.value.thumbprint.known().map_or("", String::as_str);
+        let mut claim = cx.claim_delete::<Self>(&prior.value.tenant_id, &format!("{app}/{thumbprint}")).await?;
+        if claim.taken()?.is_some_and(|taken| taken.contains(&id.to_lowercase())) {
             cx.warn(Diagnostic::warning(format!(
                 "The certificate {id} was not removed, because a create in the same run took it over"
             )));
             return Ok(());
         }
-        let _guard = cx.lock(&app).await?;
-        let holder = Holder::Application(app);
-        if prior.private.writes.may_be_unseen(&graph) {
-            graph.expect_key(&holder, &id);
-        }
+        claim.lock(&app).await?;
+        prior.expect(&claim.tenant.graph)?;
         // An application that is gone, be it into the deleted items, lets nobody in.
-        graph.change_key_credentials(&holder, |present| without(present, &id)).await?;
+        let holder = Holder::Application(app);
+        claim.tenant.graph.write_key_credentials(&holder, |present| without(present, &id)).await?;
         Ok(())
     }
 }
 
-/// What of a read can be out of date: whether the certificate is there, and under which name.
-fn view(found: Option<&KeyCredential>) -> serde_json::Value {
-    found.map_or(serde_json::Value::Null, |found| serde_json::json!({ "name": found.display_name }))
+/// What of a read can be out of date: whether a certificate is there. Graph keeps a stored one as it is.
+fn view<'a>(keys: impl Iterator<Item = &'a KeyCredential>) -> View {
+    keys.map(|one| (entry(&one.id()), json!(true))).collect()
+}
+
+/// How writes and views call a certificate.
+fn entry(key_id: &str) -> String {
+    format!("certificate:{}", key_id.to_lowercase())
 }
 
 /// Certificates of an application, be it a deleted one, which has them again once it is restored.
-async fn everywhere(
-    graph: &Graph,
-    application: &str,
-) -> std::result::Result<Option<Vec<KeyCredential>>, crate::graph::GraphError> {
-    match graph.key_credentials(&Holder::Application(application.to_owned())).await? {
+async fn everywhere(graph: &Graph, app: &str) -> std::result::Result<Option<Vec<KeyCredential>>, GraphError> {
+    match graph.key_credentials(&Holder::Application(app.to_owned())).await? {
         Some(keys) => Ok(Some(keys)),
-        None => graph.deleted_key_credentials(application).await,
+        None => graph.deleted_key_credentials(app).await,
     }
 }
 
-/// The server's day, in UTC.
 fn has_id(key: &KeyCredential, id: &str) -> bool {
     key.key_id.as_ref().is_some_and(|found| found.eq_ignore_ascii_case(id))
 }
 
-/// A certificate on an application, for the run's memory.
-fn key_target(tenant: &str, application: &str, key_id: &str) -> Target {
-    target::<ConnectorCertificate>(tenant, &format!("{application}/{key_id}"))
+fn is_of(key: &KeyCredential, certificate: &Certificate) -> bool {
+    key.thumbprint().as_ref() == Some(&certificate.thumbprint)
 }
 
 fn default_name(certificate: &Certificate) -> String {
@@ -251,18 +252,28 @@ fn default_name(certificate: &Certificate) -> String {
 
 /// The collection with the certificate in it under that name; `None` where it is so.
 fn with(present: &[KeyCredential], certificate: &Certificate, name: Option<&String>) -> Option<Vec<KeyCredential>> {
-    let same = |one: &&KeyCredential| one.thumbprint().as_ref() == Some(&certificate.thumbprint);
-    match present.iter().find(same).and_then(|found| found.key_id.as_ref()) {
-        Some(id) => renamed(present, id, name),
+    match present.iter().find(|one| is_of(one, certificate)).map(KeyCredential::id) {
+        Some(id) => exchanged(present, &id, certificate, name),
         None => Some(present.iter().cloned().chain([to_graph(certificate, name)]).collect()),
     }
 }
 
-fn renamed(present: &[KeyCredential], id: &str, name: Option<&String>) -> Option<Vec<KeyCredential>> {
-    let mut wanted = present.to_vec();
-    let found = wanted.iter_mut().find(|one| has_id(one, id))?;
-    found.display_name = name.cloned();
-    (wanted != present).then_some(wanted)
+/// The collection with the certificate under that name, in place of the one under `id`; `None` where it is so, and where there is none.
+/// Graph keeps a stored key as it is (azure-powershell#6784): both are done in one write, so that it lets in at any time.
+fn exchanged(
+    present: &[KeyCredential],
+    id: &str,
+    certificate: &Certificate,
+    name: Option<&String>,
+) -> Option<Vec<KeyCredential>> {
+    let is_so = |one: &KeyCredential| is_of(one, certificate) && one.display_name.as_ref() == name;
+    match present.iter().find(|one| has_id(one, id)) {
+        Some(old) if !is_so(old) => {}
+        _ => return None,
+    }
+    let others = without(present, id)?;
+    let new = (!others.iter().any(is_so)).then(|| to_graph(certificate, name));
+    Some(others.into_iter().chain(new).collect())
 }
 
 fn without(present: &[KeyCredential], id: &str) -> Option<Vec<KeyCredential>> {
@@ -276,8 +287,8 @@ fn to_graph(certificate: &Certificate, name: Option<&String>) -> KeyCredential {
         kind: Some("AsymmetricX509Cert".to_owned()),
         usage: Some("Verify".to_owned()),
         display_name: name.cloned(),
-        start_date_time: Some(certificate.not_before.to_string()),
-        end_date_time: Some(certificate.not_after.to_string()),
+        start_date_time: Some(certificate.not_before.text().to_owned()),
+        end_date_time: Some(certificate.not_after.text().to_owned()),
         key: Some(base64::engine::general_purpose::STANDARD.encode(&certificate.der)),
         ..KeyCredential::default()
     }
@@ -334,69 +345,32 @@ impl ConnectorCertificate {
     /// Graph refuses what has expired, and a wrong application: better said before anything is written.
     async fn look_before_create(&self, certificate: &Certificate, cx: &Cx) -> Result<()> {
         if !cx.configured_services().is_some_and(Services::is_known) {
-            return Ok(());
+            return check_key(certificate, false, cx);
         }
         let tenant = self.tenant_id.known().map(String::as_str);
-        let graph = cx.graph(tenant)?;
-        if let (Some(app), Some(graph)) = (self.application_id.known(), cx.graph_for_plan(tenant)?)
-            && graph.key_credentials(&Holder::Application(app.clone())).await?.is_none()
-        {
-            deleted_application(&graph, app, cx).await?;
+        let mut is_there = false;
+        if let (Some(app), Some(graph)) = (self.application_id.known(), cx.graph_for_plan(tenant)?) {
+            match graph.key_credentials(&Holder::Application(app.clone())).await? {
+                Some(present) => is_there = present.iter().any(|one| is_of(one, certificate)),
+                None => {
+                    deleted_application(&graph, app, cx).await?;
+                }
+            }
         }
-        refuse_expired(certificate, graph.now())?;
-        warn_of_end(certificate.not_after, graph.now().to_zoned(TimeZone::UTC).date(), cx);
+        check_key(certificate, is_there, cx)?;
+        let now = cx.tenant(tenant).await?.graph.now();
+        refuse_expired(certificate, now)?;
+        if let Some(end) = certificate.not_after.time() {
+            warn_of_end(end, now.to_zoned(TimeZone::UTC).date(), cx);
+        }
         Ok(())
     }
 
-    /// Adds the certificate and gives what the application then has, and whether it is new there.
-    async fn add(&self, certificate: &Certificate, graph: &Graph, cx: &Cx) -> Result<(KeyCredential, bool)> {
-        let app = self.application_id.get()?.clone();
-        let holder = Holder::Application(app.clone());
-        let (is_new, name) = (AtomicBool::new(false), self.display_name.known());
-        let change = |present: &[KeyCredential]| {
-            let wanted = with(present, certificate, name);
-            is_new.fetch_or(wanted.as_ref().is_some_and(|wanted| wanted.len() > present.len()), Ordering::Relaxed);
-            wanted
-        };
-        let written = {
-            let _guard = cx.lock(&app).await?;
-            refuse_expired(certificate, graph.now())?;
-            match graph.change_key_credentials(&holder, change).await? {
-                None if graph.application_is_there(&app).await? => {
-                    graph.change_key_credentials(&holder, change).await?
-                }
-                written => written,
-            }
-        };
-        if written.is_none() {
-            return Err(no_such_application(graph, &app).await?);
-        }
-        let same = |one: &KeyCredential| one.thumbprint().as_ref() == Some(&certificate.thumbprint);
-        let found = written.into_iter().flatten().find(same);
-        found
-            .map(|found| (found, is_new.load(Ordering::Relaxed)))
-            .ok_or_else(|| Diagnostic::bug("a written certificate was not among those read back").into())
-    }
-}
-
-fn refuse_expired(certificate: &Certificate, now: Timestamp) -> Result<()> {
-    if certificate.not_after > now {
-        return Ok(());
-    }
-    Err(Diagnostic::error("The certificate has expired")
-        .at("certificate")
-        .help(format!("{} ended on {}. Give one that is valid.", certificate.subject, certificate.not_after))
-        .into())
-}
-
-impl State {
     /// Two resources for one certificate of an application would each remove the other's.
     fn plan_among_others(&self, certificate: &Certificate, cx: &Cx) -> Result<()> {
-        let (Some(application), tenant) = (self.value.application_id.known(), &self.value.tenant_id) else {
-            return Ok(());
-        };
+        let Some(application) = self.application_id.known() else { return Ok(()) };
         let id = format!("{application}/{}", certificate.thumbprint);
-        let target = target::<ConnectorCertificate>(tenant.known().map_or("", String::as_str), &id);
+        let target = target::<Self>(self.tenant_id.known().map_or("", String::as_str), &id);
         if cx.run()?.plan(target, Planned { exclusive: true, second: cx.is_second_plan() }) {
             return Ok(());
         }
@@ -408,9 +382,102 @@ impl State {
             ))
             .into())
     }
+}
+
+/// A key with which nobody can sign in. What the tenant holds already stays, and is only said.
+fn check_key(certificate: &Certificate, is_there: bool, cx: &Cx) -> Result<()> {
+    let Some(why) = &certificate.weakness else { return Ok(()) };
+    let found = Diagnostic::error("Nobody can sign in with this certificate")
+        .at("certificate")
+        .help(why)
+        .help("Make one with an RSA key of 2048 bits or more: `openssl req -x509 -newkey rsa:2048 …`.");
+    if is_there {
+        cx.warn(Diagnostic { severity: Severity::Warning, ..found });
+        return Ok(());
+    }
+    Err(found.into())
+}
+
+fn refuse_expired(certificate: &Certificate, now: Timestamp) -> Result<()> {
+    if certificate.not_after.time().is_none_or(|end| end > now) {
+        return Ok(());
+    }
+    Err(Diagnostic::error("The certificate has expired")
+        .at("certificate")
+        .help(format!("{} ended on {}. Give one that is valid.", certificate.subject, certificate.not_after))
+        .into())
+}
+
+impl State {
+    /// Says to the client that the certificate is there, where a replica may not show it yet: a write replaces all of them.
+    fn expect(&self, graph: &Graph) -> Result<()> {
+        if self.private.writes.may_be_unseen(graph.now()) {
+            graph.expect_key(&Holder::Application(self.value.application_id.get()?.clone()), self.value.key_id.get()?);
+        }
+        Ok(())
+    }
+
+    /// Writes what `change` makes of the application's certificates, and takes over what it then has of this one. What another process
+    /// overwrites is merged and written again, within the operation's time. The claim's locks are let go of meanwhile. `replaced`: the
+    /// key that it is exchanged for, which reads may still show for a while.
+    async fn write(
+        &mut self,
+        certificate: &Certificate,
+        replaced: Option<&String>,
+        claim: &mut Claim<'_>,
+        change: impl Fn(&[KeyCredential]) -> Option<Vec<KeyCredential>>,
+        cx: &Cx,
+    ) -> Result<()> {
+        let (graph, app) = (claim.tenant.graph.clone(), self.value.application_id.get()?.clone());
+        let holder = Holder::Application(app.clone());
+        let (tried, mut waits) = (format!("PATCH /applications/{app}"), graph.waits());
+        loop {
+            let written = match graph.write_key_credentials(&holder, &change).await? {
+                // A replica may not know the application yet.
+                None if graph.application_is_there(&app).await? => {
+                    graph.write_key_credentials(&holder, &change).await?
+                }
+                written => written,
+            };
+            let Some(written) = written else { return Err(no_such_application(&graph, &app).await?) };
+            let mine = |one: &&KeyCredential| is_of(one, certificate);
+            let Some(made) = written
+                .keys
+                .iter()
+                .filter(mine)
+                .find(|one| one.display_name.as_ref() == self.value.display_name.known())
+            else {
+                return Err(Diagnostic::error("The certificate was removed meanwhile").help("Plan again.").into());
+            };
+            let before = replaced.map(|id| (entry(id), json!(true))).into_iter().collect();
+            self.private.writes.wrote(graph.now(), &before, &view([made].into_iter()));
+            self.value.observe(made);
+            self.private.seen_on = Some(today(&graph));
+            // It is written: whatever comes now, the state has to learn of it.
+            self.exists = true;
+            claim.release();
+            match graph.keys_fate(&holder, &written).await {
+                Ok(KeysFate::Seen) => return Ok(()),
+                Ok(KeysFate::Gone) => return Err(no_such_application(&graph, &app).await?),
+                Ok(KeysFate::Overwritten) => waits.contended(&tried, None).await?,
+                Ok(KeysFate::Unseen(_)) => {
+                    cx.warn(not_replicated(&format!("the certificates of the application {app}")));
+                    return Ok(());
+                }
+                Err(why) => {
+                    cx.warn(
+                        Diagnostic::warning("The certificate cannot be read back")
+                            .help(format!("Graph accepted it for the application {app}: {why}")),
+                    );
+                    return Ok(());
+                }
+            }
+            claim.lock(&app).await?;
+        }
+    }
 
     fn warn_of_expiry(&self, cx: &Cx) {
-        let end = self.value.end_date_time.known().and_then(|end| end.parse().ok());
+        let end = self.value.end_date_time.known().and_then(|end| crate::graph::Date::new(end.as_str()).time());
         if let (Some(end), Some(seen_on)) = (end, self.private.seen_on) {
             warn_of_end(end, seen_on, cx);
         }
@@ -431,7 +498,8 @@ fn warn_of_end(end: Timestamp, today: Date, cx: &Cx) {
 /// The provider block's limit on lifetimes, for a certificate's whole validity. One that is there already is only pointed out.
 fn within_guardrail(certificate: &Certificate, is_new: bool, cx: &Cx) -> Result<()> {
     let Some(most) = cx.max_secret_lifetime() else { return Ok(()) };
-    let valid = certificate.not_after.duration_since(certificate.not_before);
+    let (Some(start), Some(end)) = (certificate.not_before.time(), certificate.not_after.time()) else { return Ok(()) };
+    let valid = end.duration_since(start);
     if days(most).is_none_or(|limit| valid.as_hours() <= limit * 24) {
         return Ok(());
     }
@@ -459,13 +527,30 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_removed_or_renamed_among_others_which_stay_as_they_are() {
-        let present = [key("a", "1"), key("b", "2"), key("c", "3")];
-        assert_eq!(without(&present, "B"), Some(vec![key("a", "1"), key("c", "3")]));
+    fn a_key_is_removed_or_exchanged_among_others_which_stay_as_they_are() {
+        let made = rcgen::generate_simple_self_signed(["siem.example.com".to_owned()]).unwrap();
+        let certificate = x509::read(&x509::to_pem(made.cert.der())).unwrap();
+        let (one, two) = ("1".to_owned(), "2".to_owned());
+        let ours = |id: &str, name: &String| KeyCredential {
+            key_id: Some(id.to_owned()),
+            ..to_graph(&certificate, Some(name))
+        };
+        let present = [key("a", "x"), ours("b", &one), key("c", "y")];
+        assert_eq!(without(&present, "B"), Some(vec![key("a", "x"), key("c", "y")]));
         assert_eq!(without(&present, "d"), None);
-        let name = "x".to_owned();
-        assert_eq!(renamed(&present, "b", Some(&name)), Some(vec![key("a", "1"), key("b", "x"), key("c", "3")]));
-        assert_eq!(renamed(&present, "b", Some(&"2".to_owned())), None);
+        let new = to_graph(&certificate, Some(&two));
+        let renamed = vec![key("a", "x"), key("c", "y"), new.clone()];
+        assert_eq!(exchanged(&present, "B", &certificate, Some(&two)), Some(renamed.clone()));
+        assert_eq!(with(&present, &certificate, Some(&two)), Some(renamed));
+        assert_eq!(exchanged(&present, "b", &certificate, Some(&one)), None, "it is so");
+        assert_eq!(exchanged(&[key("a", "x")], "b", &certificate, Some(&one)), None, "it is gone");
+        let twice = [ours("b", &one), ours("d", &two)];
+        assert_eq!(
+            exchanged(&twice, "b", &certificate, Some(&two)),
+            Some(vec![ours("d", &two)]),
+            "half of it was done by somebody"
+        );
+        assert_eq!(with(&[key("a", "x")], &certificate, Some(&two)), Some(vec![key("a", "x"), new]));
     }
 
     #[test]

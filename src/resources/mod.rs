@@ -29,14 +29,6 @@ use crate::provider::{Cx, Target};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-/// How long after a write a read that shows what was there before it is not believed: replicas of the directory may differ.
-pub(crate) const DOUBT: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
-
-/// Until when a read is doubted, given the time of the last write.
-pub(crate) fn doubted_until(wrote_at: Option<jiff::Timestamp>) -> jiff::Timestamp {
-    wrote_at.map_or(jiff::Timestamp::MIN, |wrote| wrote + DOUBT)
-}
-
 /// Reads show what was there before a recent write of ours, until the time for it ran out: the write was accepted and stands.
 pub(crate) fn not_replicated(what: &str) -> Diagnostic {
     Diagnostic::warning("The directory is still replicating").help(format!(

@@ -261,6 +261,7 @@ async fn a_new_name_rotates_and_a_previous_one_that_ends_or_goes_is_no_drift() {
         assert_rotates(&change, true);
         apply_saved(&workspace).await;
         assert_no_change(&workspace).await;
+        tenant.later().await;
         app.remove(&tenant, &first).await;
         assert_no_change(&workspace).await;
         assert_eq!(app.secrets(&tenant).await.len(), 1);
@@ -735,6 +736,8 @@ async fn killed_after_the_commit_an_apply_is_done_again_without_a_leftover() {
         write(&workspace, &app.secret("rotation_triggers = { n = \"2\" }"));
         let hold = json!({ "path": REMOVE, "times": 1, "action": { "hold": { "after_commit": true } } });
         apply_and_kill(&workspace, &tenant, tenant.fault(hold).await).await;
+        // What a run of ours removed without the state's knowledge is no lag.
+        tenant.later().await;
         workspace.apply(&[]).await.unwrap();
         app.is_as_declared(&workspace, &tenant, 2).await;
     })
@@ -928,6 +931,195 @@ async fn twenty_in_parallel_all_exist_though_writes_collide() {
         assert_no_change(&workspace).await;
         workspace.apply(&["-destroy"]).await.unwrap();
         assert_eq!(app.secrets(&tenant).await, Vec::<Value>::new());
+    })
+    .await;
+}
+
+/// Lets the sandbox's clock run while something is done: some seconds with each request that was seen meanwhile.
+pub async fn while_time_passes<T>(tenant: &Tenant, work: impl Future<Output = T>) -> T {
+    let clock = async {
+        let mut seen = 0;
+        loop {
+            let count = list(&tenant.control(Method::GET, "requests", None).await.1).len();
+            if count > seen {
+                seen = count;
+                tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT4S" }))).await;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = clock => unreachable!("the clock never stops"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_seconds_of_lag_cost_no_second_secret_and_no_rotation() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        for lag in [json!({ "seconds": 50, "replicas": ["stale"] }), json!({ "seconds": 50, "entries": true })] {
+            tenant.control(Method::POST, "lag", Some(lag)).await;
+            for trigger in ["1", "2", "3"] {
+                write(&workspace, &app.secret(&format!("rotation_triggers = {{ n = \"{trigger}\" }}")));
+                while_time_passes(&tenant, workspace.apply(&[])).await.unwrap();
+                // The next plan may meet a replica that is behind; so may a process that knows nothing of this one.
+                while_time_passes(&tenant, assert_no_change(&workspace)).await;
+            }
+            assert_eq!(app.key_ids(&tenant).await, texts(&state(&workspace)["key_ids"]));
+            assert_eq!(app.secrets(&tenant).await.len(), 2);
+            tenant.control(Method::DELETE, "lag", None).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_after_the_commit_leaves_exactly_one_secret() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        for (status, trigger, count) in [(503, "1", 1), (500, "2", 2), (503, "3", 2)] {
+            let fail =
+                json!({ "path": ADD, "times": 1, "action": { "fail": { "status": status, "after_commit": true } } });
+            let rule = tenant.fault(fail).await;
+            write(&workspace, &app.secret(&format!("rotation_triggers = {{ n = \"{trigger}\" }}")));
+            let applied = workspace.run(&["apply", "-no-color", "-input=false", "-auto-approve"]).await.unwrap();
+            assert!(tenant.faults().await.iter().any(|one| one["id"] == rule && one["struck"] == 1));
+            if applied.code != 0 {
+                // What cannot be repeated is found by the next apply.
+                workspace.apply(&[]).await.unwrap();
+            }
+            app.is_as_declared(&workspace, &tenant, count).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_never_ends_blinds_nobody() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        write(&workspace, &app.secret(""));
+        workspace.apply(&[]).await.unwrap();
+        let planted =
+            app.plant(&tenant, json!({ "displayName": "siem (m365)", "endDateTime": "9999-12-31T23:59:59Z" })).await;
+        assert_no_change(&workspace).await;
+        // It is imported, and what its end is shows as it is.
+        let never = app.named("never", "siem (m365)", "").replace("siem (m365)", "other");
+        write(&workspace, &(app.secret("") + &never));
+        workspace
+            .run(&[
+                "import",
+                "-no-color",
+                "-input=false",
+                "m365_connector_secret.never",
+                &format!("{}/{planted}", app.id),
+            ])
+            .await
+            .unwrap()
+            .expect(0)
+            .unwrap();
+        let text = std::fs::read_to_string(workspace.folder().join("terraform.tfstate")).unwrap();
+        assert!(text.contains("9999-12-31T23:59:59Z"), "{text}");
+        workspace.apply(&["-destroy"]).await.unwrap();
+        assert_eq!(app.secrets(&tenant).await, Vec::<Value>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_handed_on_within_a_day_is_refused_by_every_plan_and_nothing_live_is_removed() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        day(&tenant, 0).await;
+        write(&workspace, &app.named("one", "siem", ""));
+        workspace.apply(&[]).await.unwrap();
+        let live = app.key_ids(&tenant).await;
+        let refused = async |resources: &str| {
+            write(&workspace, resources);
+            for _ in 0..3 {
+                let output = failed_plan(&workspace, &tenant).await;
+                assert!(output.contains("The secret \"siem\" is another resource's until now"), "{output}");
+                assert!(output.contains("`moved` block") && output.contains("two applies"), "{output}");
+            }
+        };
+        refused(&(app.named("one", "siem-old", "") + &app.named("two", "siem", ""))).await;
+        // Another address, without a word to the CLI.
+        refused(&app.named("two", "siem", "")).await;
+        let moved = "moved {\n  from = m365_connector_secret.one\n  to   = m365_connector_secret.two\n}\n";
+        write(&workspace, &(app.named("two", "siem", "") + moved));
+        workspace.apply(&[]).await.unwrap();
+        assert_no_change(&workspace).await;
+        assert_eq!(app.key_ids(&tenant).await, live);
+
+        // A day later it can be no leftover.
+        day(&tenant, 2).await;
+        write(&workspace, &app.named("three", "siem", ""));
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(app.secrets(&tenant).await.len(), 1);
+        assert!(app.key_ids(&tenant).await.is_disjoint(&live));
+        assert_no_change(&workspace).await;
+
+        // Where its own destroy comes first, or is still to come, nothing is in the way.
+        let first = "lifecycle {\n    create_before_destroy = true\n  }";
+        for (more, taint) in [("", true), (first, false), (first, true), ("", false)] {
+            write(&workspace, &app.named("three", "siem", more));
+            workspace.apply(&[]).await.unwrap();
+            let before = app.key_ids(&tenant).await;
+            if taint {
+                workspace.run(&["taint", "m365_connector_secret.three"]).await.unwrap().expect(0).unwrap();
+                workspace.apply(&[]).await.unwrap();
+            } else {
+                workspace.apply(&["-replace=m365_connector_secret.three"]).await.unwrap();
+            }
+            assert!(app.secrets(&tenant).await.len() == 1 && app.key_ids(&tenant).await.is_disjoint(&before));
+            assert_no_change(&workspace).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_state_may_have_is_named_by_the_plan_before_it_is_removed() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let folder = tempfile::tempdir().unwrap();
+        let other = second_workspace(&workspace, &tenant, folder.path());
+        write(&workspace, &app.secret(""));
+        workspace.apply(&[]).await.unwrap();
+        let live = text(&state(&workspace)["key_id"]);
+        write(&other, &app.secret(""));
+        let (_, _, output) = other.plan(&[]).await.unwrap();
+        let output = flat(&output);
+        assert!(
+            output.contains("A secret \"siem\" of the application will be removed") && output.contains(&live),
+            "{output}"
+        );
+        assert!(output.contains("import it there or here"), "{output}");
+        // What a rotation has replaced is known to a state, and stays.
+        write(&workspace, &app.secret("rotation_triggers = { n = \"1\" }"));
+        workspace.apply(&[]).await.unwrap();
+        let (_, _, output) = other.plan(&[]).await.unwrap();
+        assert!(!output.contains(&live) && output.contains(&text(&state(&workspace)["key_id"])), "{output}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nameless_secret_is_imported_and_declared_as_it_is() {
+    every_cli(async |workspace, tenant| {
+        let app = App::made(&tenant).await;
+        let key = app.plant(&tenant, json!({})).await;
+        write(&workspace, &app.named("x", "", ""));
+        let output = failed_plan(&workspace, &tenant).await;
+        assert!(output.contains("`display_name` has the wrong length"), "a new one has a name: {output}");
+        let id = format!("{}/{key}", app.id);
+        workspace.run(&["import", "-no-color", "-input=false", SECRET, &id]).await.unwrap().expect(0).unwrap();
+        let (change, _) = planned(&workspace, 2, "update").await;
+        assert_rotates(&change, true);
+        apply_saved(&workspace).await;
+        assert_no_change(&workspace).await;
+        assert_eq!(app.secrets(&tenant).await.len(), 2);
     })
     .await;
 }

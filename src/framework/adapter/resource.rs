@@ -198,8 +198,10 @@ impl<R: Resource> Adapter<R> {
             (_, true) => (Operation::Delete, &request.prior),
             _ => (Operation::Update, &request.planned),
         };
-        let tainted = private::open::<R>(&request.private).planned == Some(Planned::Create);
-        let cx = call.context(Phase::Apply { tainted }, &request.config, limit(subject, operation));
+        let private = private::open::<R>(&request.private);
+        let tainted = private.planned == Some(Planned::Create);
+        let mut cx = call.context(Phase::Apply { tainted }, &request.config, limit(subject, operation));
+        cx.planned_private = serde_json::to_value(&private.value).unwrap_or_default();
         let answer = match operation {
             Operation::Delete => self.delete(&request, &cx).await,
             Operation::Create => self.create(&request, &cx).await,

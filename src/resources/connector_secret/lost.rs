@@ -1,11 +1,13 @@
 //! Secrets that a create or a rotation left behind when its answer was lost: how they are told from everybody else's, and removed.
 
-use super::{ConnectorSecret, State};
+use super::model::{ConnectorSecretPrivate, State};
 use crate::framework::{Diagnostic, Result};
 use crate::graph::{Date, Graph, Password};
-use crate::provider::Cx;
-use crate::resources::target;
+use crate::provider::{Cx, Services};
+use crate::resources::missing::deleted_application;
+use crate::resources::ownership;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 
 /// Ends the name of every secret that this provider makes. A password cannot be renamed, so it stays; users never see it in
 /// `display_name`.
@@ -42,52 +44,131 @@ impl Password {
     }
 }
 
+/// Marked ones of the name that are younger than a day: what a create whose answer was lost may have left. One that a rotation has
+/// replaced is known to a state.
+fn leftovers<'a>(found: &'a [Password], name: &str, now: Timestamp) -> Vec<&'a Password> {
+    let is_rotated = |one: &Password| found.iter().any(|other| other.replaces(&one.key_id));
+    let young = |one: &&Password| one.marked_name() == Some(name) && one.starts_after(now - A_DAY);
+    found.iter().filter(young).filter(|one| !is_rotated(one)).collect()
+}
+
 impl State {
-    /// Secrets of an update whose answer was lost: those that were to replace the present one, and marked ones of the name that
-    /// appeared since the last refresh.
-    pub(super) async fn lost(&self, prior: &Self, tenant: &str, graph: &Graph, cx: &Cx) -> Result<Vec<String>> {
+    /// Before a create: what is wrong with the application, and which secrets are taken for its own that a lost answer left behind.
+    /// They are named here, and nothing but what is named is removed; also in apply, where the CLI plans once more.
+    pub(super) async fn look_before_create(&mut self, cx: &Cx) -> Result<()> {
+        let replaced = std::mem::take(&mut self.private.replaces);
+        // Where the CLI hands on what the plan before this one said, that counts.
+        let named_before = self.private.lost.take();
+        self.private = ConnectorSecretPrivate::default();
+        let Some(app) = self.value.application_id.known().cloned() else { return Ok(()) };
+        if !cx.configured_services().is_some_and(Services::is_known) {
+            return Ok(());
+        }
+        let graph = cx.tenant(self.value.tenant_id.known().map(String::as_str)).await?.graph;
+        let Some(found) = graph.passwords(&app).await? else {
+            // In apply the application may be so new that a replica does not know it.
+            return if graph.has_written() { Ok(()) } else { deleted_application(&graph, &app, cx).await.map(|_| ()) };
+        };
+        let (Some(name), Some(target)) = (self.value.display_name.known(), self.value.name_target()) else {
+            return Ok(());
+        };
+        let (run, mut lost) = (cx.run()?, BTreeSet::new());
+        for one in leftovers(&found, name, graph.now()) {
+            let id = one.key_id.to_lowercase();
+            if replaced.iter().any(|own| one.is(own)) || named_before.as_ref().is_some_and(|named| !named.contains(&id))
+            {
+                continue;
+            }
+            let error = is_in_use(&id, name, &app);
+            if run.take_for_lost(self.value.key_target(&id), &error) {
+                lost.insert(id);
+            } else if !run.excuse(&target, &error) {
+                return Err(error.into());
+            }
+        }
+        if !lost.is_empty() {
+            let all: Vec<_> = lost.iter().map(|id| format!("- {id}")).collect();
+            cx.warn(Diagnostic::warning(format!("A secret \"{name}\" of the application will be removed")).at("display_name").help(format!(
+                "This provider made it less than a day ago, and this state does not have it, as a create leaves it whose answer was lost: nobody knows its value then. If another state has it, and somebody signs in with it, import it there or here (`{app}/<key id>`) before you apply:\n{}",
+                all.join("\n")
+            )));
+        }
+        self.private.lost = Some(lost);
+        Ok(())
+    }
+
+    /// Notes for creates of this run that the state holds these keys.
+    pub(super) fn is_in_state(&self, cx: &Cx) -> Result<()> {
+        let run = cx.run()?;
+        for id in self.own() {
+            run.found_in_state(self.value.key_target(&id), &())?;
+        }
+        self.value.name_target().map_or(Ok(()), |target| run.found_in_state(target, &()))
+    }
+
+    /// While this one is planned as what it is: fails where a create has taken one of its keys for lost, in the words of that create.
+    /// Its name, or its address, went to another resource without a word to the CLI.
+    pub(super) fn is_not_taken_for_lost(&self, cx: &Cx) -> Result<()> {
+        self.is_in_state(cx)?;
+        let run = cx.run()?;
+        // In apply, once a create has ended there, its plan is history: nothing keeps the former one from being destroyed.
+        if self.value.name_target().is_some_and(|target| run.taken(&target).is_some()) {
+            return Ok(());
+        }
+        if let Some(error) = self.own().iter().find_map(|id| run.taken_for_lost(&self.value.key_target(id))) {
+            return Err(error.into());
+        }
+        self.value.name_target().map_or(Ok(()), |target| ownership::plan_destroy(&target, cx))
+    }
+
+    /// Removes what the plan of a create took for lost, unless a state turned out to hold it.
+    pub(super) async fn remove_lost(&mut self, lost: &BTreeSet<String>, graph: &Graph, cx: &Cx) -> Result<()> {
+        let (app, name) = (self.value.application_id.get()?, self.value.display_name.get()?);
+        for id in lost {
+            if cx.run()?.is_in_state(&self.value.key_target(id)) {
+                continue;
+            }
+            graph.remove_password(app, id).await?;
+            cx.warn(Diagnostic::warning(format!("The secret {id} was replaced")).at("display_name").help(format!(
+                "The application {app} had this secret \"{name}\", which a create of this provider left less than a day ago. It was removed, as the plan said."
+            )));
+        }
+        Ok(())
+    }
+
+    /// What rotations whose answers were lost left behind: marked ones that this state does not list, that are younger than its last
+    /// read, and that bear the trace of the key that is replaced. Others of the name stay, and are named.
+    pub(super) async fn left_behind(&self, prior: &Self, graph: &Graph, cx: &Cx) -> Result<Vec<String>> {
         let found = graph.passwords(self.value.application_id.get()?).await?.unwrap_or_default();
         let own = prior.own();
         let key = prior.value.key_id.known().map(String::as_str).unwrap_or_default();
         let names = [self.value.display_name.known(), prior.value.display_name.known()];
         let since = self.private.observed_at.map(|observed| observed - COARSE);
-        let mut lost = Vec::new();
+        let (mut lost, mut others) = (Vec::new(), Vec::new());
         for one in found.iter().filter(|one| !own.iter().any(|id| one.is(id))) {
-            let named = names.iter().flatten().any(|name| one.marked_name() == Some(name.as_str()));
             let young = since.is_some_and(|since| one.starts_after(since));
-            if one.replaces(key) || (named && young && !known_to_run(tenant, one, cx)?) {
+            if one.replaces(key) && young && !cx.run()?.is_in_state(&self.value.key_target(&one.key_id)) {
                 lost.push(one.key_id.clone());
+            } else if names.iter().flatten().any(|name| one.marked_name() == Some(name.as_str())) {
+                others.push(format!("- {}", one.key_id));
             }
+        }
+        if !others.is_empty() {
+            cx.warn(Diagnostic::warning("The application has further secrets of this name").at("display_name").help(format!(
+                "This provider made them, and this state does not have them. They stay; remove what nobody uses:\n{}",
+                others.join("\n")
+            )));
         }
         Ok(lost)
     }
 }
 
-/// Whether a secret is in the state of another resource of this run.
-fn known_to_run(tenant: &str, one: &Password, cx: &Cx) -> Result<bool> {
-    Ok(cx.run()?.in_state::<serde_json::Value>(&target::<ConnectorSecret>(tenant, &one.key_id)).is_some())
-}
-
-impl ConnectorSecret {
-    /// Removes the secret of a create whose answer was lost: nobody knows its value.
-    pub(super) async fn remove_lost_create(&self, graph: &Graph, tenant: &str, cx: &Cx) -> Result<()> {
-        let id = self.application_id.get()?;
-        let name = self.display_name.get()?;
-        let found = graph.passwords(id).await?.unwrap_or_default();
-        let since = graph.now() - A_DAY;
-        for one in found.iter().filter(|one| one.marked_name() == Some(name.as_str()) && one.starts_after(since)) {
-            if known_to_run(tenant, one, cx)? {
-                continue;
-            }
-            cx.warn(
-                Diagnostic::warning(format!("The secret {} was replaced", one.key_id)).at("display_name").help(format!(
-                    "The application {id} had a secret \"{name}\" less than a day old that this provider made and no state knows, as a create leaves it whose answer was lost. It was removed."
-                )),
-            );
-            graph.remove_password(id, &one.key_id).await?;
-        }
-        Ok(())
-    }
+/// The one error of a create that would take another resource's secret for lost, whichever of the two is planned first.
+fn is_in_use(id: &str, name: &str, app: &str) -> Diagnostic {
+    Diagnostic::error(format!("The secret \"{name}\" is another resource's until now"))
+        .at("display_name")
+        .help(format!("The state has the key {id} of the application {app} under that name and another address, and it is less than a day old: a new secret of the name would take it for what a lost answer left behind."))
+        .help("Where the resource has only been renamed, say so with a `moved` block. Else do it in two applies: first give the former secret another name or remove it, then make the new one.")
 }
 
 #[cfg(test)]
@@ -110,5 +191,30 @@ mod tests {
         assert!(!Password { display_name: Some("siem".to_owned()), ..replaced(FIRST) }.replaces(FIRST));
         let whole = Password { start_date_time: Some(Timestamp::UNIX_EPOCH.into()), ..replaced(FIRST) };
         assert!(!whole.replaces(FIRST) && !whole.replaces("no guid"));
+    }
+
+    #[test]
+    fn a_leftover_is_marked_young_and_of_the_name_and_no_rotation_has_replaced_it() {
+        let now: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
+        let one = |key_id: &str, name: &str, hours: i64, micros: i32| Password {
+            key_id: key_id.to_owned(),
+            display_name: Some(name.to_owned()),
+            hint: None,
+            start_date_time: Some(
+                (now - SignedDuration::from_hours(hours) + SignedDuration::from_micros(micros.into())).into(),
+            ),
+            end_date_time: None,
+        };
+        let found = [
+            one(FIRST, "siem (m365)", 1, 0),
+            one("b", "siem", 1, 0),
+            one("c", "soc (m365)", 1, 0),
+            one("d", "siem (m365)", 25, 0),
+        ];
+        let ids =
+            |found: &[Password]| leftovers(found, "siem", now).iter().map(|one| one.key_id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&found), [FIRST]);
+        let rotated = [found[0].clone(), one(SECOND, "renamed (m365)", 0, trace(FIRST))];
+        assert_eq!(ids(&rotated), Vec::<String>::new());
     }
 }

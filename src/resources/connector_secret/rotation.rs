@@ -1,6 +1,6 @@
 //! Whether and how a secret is rotated: from configuration, state and what the last refresh observed, and from nothing else.
 
-use super::{ConnectorSecret, State, known};
+use super::model::{ConnectorSecret, State, known};
 use crate::framework::{Computed, Value};
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,7 +117,7 @@ impl ConnectorSecret {
 mod tests {
     use super::*;
     use crate::framework::{Secret, Stored};
-    use crate::resources::connector_secret::{ConnectorSecretPrivate, a_month, half_a_year};
+    use crate::resources::connector_secret::model::{ConnectorSecretPrivate, a_month, half_a_year};
 
     const FIRST: &str = "0d9b3e63-9d3f-4f2f-8f0e-6b2b8a5f4c11";
     const SECOND: &str = "6f1f4b5e-6f0c-4c39-9a53-0a5c3b9f1d22";
