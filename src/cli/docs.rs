@@ -299,7 +299,7 @@ fn generated(name: &str) -> Result<String> {
         "operations" => {
             out += "| to | the identity needs |\n| --- | --- |\n";
             for one in OPERATIONS {
-                writeln!(out, "| {} | {} |", one.purpose, one.permission)?;
+                writeln!(out, "| {} | {} |", one.purpose, one.permission())?;
             }
         }
         "duties" => {

@@ -1,7 +1,8 @@
 //! `m365_connector_profile`: what a vendor documents, as the catalogue has it.
 
-use crate::catalog::{PermissionKey, ProfileVersion};
+use crate::catalog::{Asked, PermissionKey, ProfileVersion, Selection};
 use crate::framework::{Computed, DataSource, Diagnostic, Result};
+use crate::provider::risk::RiskSummary;
 use crate::provider::{Cx, Services};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub struct ConnectorProfile {
     pub permissions: Computed<BTreeSet<String>>,
     /// Id of each permission, by permission key: the public cloud's.
     pub permission_ids: Computed<BTreeMap<String, String>>,
+    /// How much these permissions let their holder do, by the provider's own table.
+    pub risk: Computed<RiskSummary>,
     /// What each feature of the profile is for, by its name.
     pub features_available: Computed<BTreeMap<String, String>>,
     /// What has to be there before the connector works, by name.
@@ -90,20 +93,24 @@ impl DataSource for ConnectorProfile {
                 .help("`catalog_paths` of the provider block depends on something that this run still has to make.")
                 .into());
         };
-        let keys: BTreeSet<_> = self.wanted(&version)?.iter().map(|key| cx.catalog().canonical(key)).collect();
+        let asked = self.wanted(&version)?;
+        let keys: BTreeSet<_> = asked.permissions.iter().map(|key| cx.catalog().canonical(key)).collect();
         let id =
             |key: &PermissionKey| cx.catalog().api(&key.api)?.find(key.kind, &key.value).ok().map(|one| one.id.clone());
         self.permission_ids =
             keys.iter().filter_map(|key| Some((key.to_string(), id(key)?))).collect::<BTreeMap<_, _>>().into();
-        self.permissions = keys.iter().map(ToString::to_string).collect::<BTreeSet<_>>().into();
+        let texts: BTreeSet<_> = keys.iter().map(ToString::to_string).collect();
+        self.risk = RiskSummary::of(&texts, &asked.directory_roles, cx).into();
+        self.permissions = texts.into();
         self.describe(&version);
         Ok(())
     }
 }
 
 impl ConnectorProfile {
-    fn wanted(&self, profile: &ProfileVersion) -> Result<BTreeSet<PermissionKey>> {
-        profile.permissions(&self.features, self.include_optional).map_err(|why| {
+    fn wanted(&self, profile: &ProfileVersion) -> Result<Asked> {
+        let (features, include_optional) = (self.features.clone(), self.include_optional);
+        profile.select(&Selection { features, include_optional, ..Selection::default() }).map_err(|why| {
             Diagnostic::error(format!("The profile \"{}\" has no such feature", self.profile))
                 .at("features")
                 .help(why.to_string())

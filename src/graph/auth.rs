@@ -200,8 +200,12 @@ pub struct Claims {
     pub tid: Option<String>,
     /// Client id.
     pub appid: Option<String>,
-    /// Application permissions.
+    /// Application permissions. Left out where the holder has none.
     pub roles: Option<Vec<String>>,
+    /// Delegated permissions: somebody is signed in.
+    pub scp: Option<String>,
+    /// Template ids of the holder's directory roles.
+    pub wids: Option<Vec<String>>,
     /// When it runs out, in seconds since 1970, by the login service's clock.
     pub exp: Option<i64>,
 }

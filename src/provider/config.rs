@@ -2,7 +2,10 @@
 
 use super::credentials::{Given, Method};
 use super::environment::{Lookup, from_environment, variable};
+use super::guardrails::{self, Pattern};
 use super::lifetime::lifetime;
+use super::preflight::PreflightMode;
+use crate::catalog::Risk;
 use crate::framework::{Diagnostic, Diagnostics, Path, Result, Secret, Step, Value, Wait, is_guid};
 use crate::graph::Endpoints;
 use schemars::JsonSchema;
@@ -67,6 +70,10 @@ pub struct ProviderConfig {
     pub catalog_paths: Option<Value<Vec<String>>>,
     /// Limits for everything that a plan asks for. A plan that asks for more is an error, before anything is touched.
     pub guardrails: Option<Value<Guardrails>>,
+    /// Whether a plan compares what it is going to do with what the run's own token allows: `auto` (default; an error when the identity
+    /// may write, but not all that is needed, and a warning when it may write nothing), `error`, `warn` or `off`. Environment:
+    /// `M365_PREFLIGHT`.
+    pub preflight: Option<Value<PreflightMode>>,
     /// How often a request is repeated that the service throttled or could not serve. Default 10.
     pub max_retries: Option<Value<u32>>,
     /// How long one request may take, such as `"30s"` (default).
@@ -82,10 +89,20 @@ pub struct EndpointsConfig {
     pub graph: Option<String>,
 }
 
-/// Limits for everything that a plan asks for.
+/// Limits for everything that a plan asks for. Patterns are permission keys in which `*` stands for any text, such as
+/// `*/application/*.ReadWrite.All`; they are compared without regard to case with names and ids alike.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Guardrails {
-    /// Longest `valid_for` of an `m365_connector_secret`, in ISO 8601 with days or weeks, such as `P180D` or `P26W`.
+    /// What nobody may ask for, such as `["microsoft_graph/application/Mail.*"]`. Wins over `allow_permissions`.
+    pub deny_permissions: Option<Vec<String>>,
+    /// All that may be asked for; no limit where not given. Directory roles are judged only where one of the patterns begins with
+    /// `directory/`.
+    pub allow_permissions: Option<Vec<String>>,
+    /// Highest class of risk that may be asked for: `low`, `medium`, `high` or `critical`.
+    pub max_risk: Option<Risk>,
+    /// Lowest class of risk that needs an entry in `acknowledge`. Such an entry lifts none of the other limits.
+    pub require_acknowledgement: Option<Risk>,
+    /// Longest `valid_for` of an `m365_connector_secret`, and longest validity of an `m365_connector_certificate`, in ISO 8601 with days or weeks, such as `P180D` or `P26W`.
     pub max_secret_lifetime: Option<String>,
 }
 
@@ -146,6 +163,10 @@ pub struct Settings {
     pub catalog_paths: Vec<PathBuf>,
     /// Longest lifetime of a secret, in ISO 8601.
     pub max_secret_lifetime: Option<String>,
+    /// What a plan may ask for.
+    pub guardrails: guardrails::Guardrails,
+    /// What becomes of a right that the run lacks.
+    pub preflight: PreflightMode,
     /// Retries of one request.
     pub max_retries: u32,
     /// Limit of one request.
@@ -171,9 +192,8 @@ impl ProviderConfig {
             found.take(client_form(client));
         }
         found.take(self.credentials().check());
-        if let Some(Value::Known(Guardrails { max_secret_lifetime: Some(text) })) = &self.guardrails {
-            let at = Path::attribute("guardrails").then(Step::Attribute("max_secret_lifetime".to_owned()));
-            found.take(lifetime(text, at));
+        if let Some(Value::Known(limits)) = &self.guardrails {
+            found.take(limits.ready());
         }
         found.into_result()
     }
@@ -258,6 +278,15 @@ impl ProviderConfig {
             }
             None => Guardrails::default(),
         };
+        let preflight = match self.preflight {
+            Some(Value::Known(mode)) => mode,
+            Some(Value::Unknown) => {
+                unknown.push("preflight");
+                PreflightMode::default()
+            }
+            None => from_environment(lookup, &["M365_PREFLIGHT"])
+                .map_or(Ok(PreflightMode::default()), |text| preflight(&text))?,
+        };
         let request_timeout = match self.request_timeout {
             Some(Value::Known(wait)) => wait.duration(),
             _ => Duration::from_secs(30),
@@ -278,11 +307,65 @@ impl ProviderConfig {
             environment,
             ca_certificate,
             catalog_paths,
+            guardrails: guardrails.ready()?,
             max_secret_lifetime: guardrails.max_secret_lifetime,
+            preflight,
             max_retries,
             request_timeout,
             unknown,
         })
+    }
+}
+
+impl Guardrails {
+    /// The limits with their patterns read; all faults at once.
+    fn ready(&self) -> Result<guardrails::Guardrails> {
+        let mut found = Diagnostics::default();
+        let at = |name: &str| Path::attribute("guardrails").then(Step::Attribute(name.to_owned()));
+        let mut patterns = |name: &str, texts: &[String]| {
+            let one = |text: &String| match Pattern::new(text) {
+                Ok(pattern) => Some(pattern),
+                Err(why) => {
+                    found.push(Diagnostic::error(format!("`guardrails.{name}` has a pattern that matches nothing")).at(at(name)).help(
+                        format!("\"{text}\" stands for no permission: {why}. A pattern is a permission key in which `*` stands for any text, such as `microsoft_graph/application/Mail.*` or `*.ReadWrite.All`."),
+                    ));
+                    None
+                }
+            };
+            texts.iter().filter_map(one).collect::<Vec<_>>()
+        };
+        let ready = guardrails::Guardrails {
+            deny: patterns("deny_permissions", self.deny_permissions.as_deref().unwrap_or_default()),
+            allow: self.allow_permissions.as_ref().map(|texts| patterns("allow_permissions", texts)),
+            max_risk: self.max_risk,
+            require_acknowledgement: self.require_acknowledgement,
+        };
+        if let Some(text) = &self.max_secret_lifetime {
+            found.take(lifetime(text, at("max_secret_lifetime")));
+        }
+        found.into_result().map(|()| ready)
+    }
+}
+
+/// The mode of this name, as the environment gives it.
+fn preflight(name: &str) -> Result<PreflightMode> {
+    serde_json::from_value(serde_json::Value::String(name.to_lowercase())).map_err(|_| {
+        Diagnostic::error(format!("There is no preflight mode \"{name}\""))
+            .at("preflight")
+            .help("`M365_PREFLIGHT` is `auto`, `error`, `warn` or `off`.")
+            .into()
+    })
+}
+
+impl Environment {
+    /// Base URL of Entra's portal. Source: Microsoft's list of Entra's national clouds.
+    pub fn portal(self) -> Option<&'static str> {
+        match self {
+            Self::Public => Some("https://entra.microsoft.com"),
+            Self::UsGovernment | Self::UsGovernmentDod => Some("https://entra.microsoft.us"),
+            Self::China => Some("https://entra.microsoftonline.cn"),
+            Self::Sandbox => None,
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Services {
     catalog: Option<Catalog>,
     /// What this run has seen and done.
     pub run: Run,
+    /// Whether its identity may do what is planned.
+    pub preflight: super::preflight::Preflight,
     tenants: Tenants,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     apis: super::apis::ApiPrincipals,
@@ -42,7 +44,11 @@ impl Services {
     /// Fails where a file of `catalog_paths` is wrong.
     pub fn new(settings: Settings) -> Result<Self> {
         let catalog = catalog(&settings)?;
+        if !settings.unknown.contains(&"catalog_paths") {
+            settings.guardrails.check(catalog.as_ref().unwrap_or_else(|| Catalog::built_in()))?;
+        }
         Ok(Self {
+            preflight: super::preflight::Preflight::new(settings.preflight),
             settings,
             catalog,
             run: Run::default(),
@@ -232,6 +238,12 @@ impl Context<Services> {
     /// Longest lifetime that the provider block allows a secret; `None` where it says nothing, or is not known yet.
     pub fn max_secret_lifetime(&self) -> Option<&str> {
         self.configured_services()?.settings.max_secret_lifetime.as_deref()
+    }
+
+    /// What the provider block allows plans to ask for; `None` while it is not known: then a plan in apply judges.
+    pub fn guardrails(&self) -> Option<&super::guardrails::Guardrails> {
+        let settings = &self.configured_services()?.settings;
+        (!settings.unknown.contains(&"guardrails")).then_some(&settings.guardrails)
     }
 
     /// Whether the catalogue's ids hold in the configured cloud; assumed while the provider is not configured.

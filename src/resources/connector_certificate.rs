@@ -9,6 +9,7 @@ use crate::framework::{
     keeps_state,
 };
 use crate::graph::{Graph, GraphError, Holder, KeyCredential, KeysFate, Settled, View, Writes};
+use crate::provider::lifetime::days;
 use crate::provider::{Claim, Cx, Planned, Services};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -110,6 +111,11 @@ impl Resource for ConnectorCertificate {
             value.display_name = if nameless { Computed::Null } else { default_name(&certificate).into() };
         }
         state.value.plan_among_others(&certificate, cx)?;
+        within_guardrail(&certificate, same.is_none(), cx)?;
+        if same.is_none_or(|before| before.display_name != state.value.display_name) {
+            let application = state.value.application_id.known().map(String::as_str);
+            cx.preflight_application(&state.value.tenant_id, application).await?;
+        }
         match prior {
             None => state.value.look_before_create(&certificate, cx).await,
             Some(prior) if same.is_some() => {
@@ -487,6 +493,29 @@ fn warn_of_end(end: Timestamp, today: Date, cx: &Cx) {
     cx.warn(Diagnostic::warning(summary).at("certificate").help(format!(
         "It is accepted until {end}, and the tenant's day was {today} when it was last looked at. Add its successor beside it as another `m365_connector_certificate`, let the vendor change over, then remove this one."
     )));
+}
+
+/// The provider block's limit on lifetimes, for a certificate's whole validity. One that is there already is only pointed out.
+fn within_guardrail(certificate: &Certificate, is_new: bool, cx: &Cx) -> Result<()> {
+    let Some(most) = cx.max_secret_lifetime() else { return Ok(()) };
+    let (Some(start), Some(end)) = (certificate.not_before.time(), certificate.not_after.time()) else { return Ok(()) };
+    let valid = end.duration_since(start);
+    if days(most).is_none_or(|limit| valid.as_hours() <= limit * 24) {
+        return Ok(());
+    }
+    let found = Diagnostic::error(format!("The provider's guardrails allow a certificate to be valid for {most} at most"))
+        .at("certificate")
+        .help(format!(
+            "It is valid for {} days, from {} to {}. Have one issued for a shorter time, or change `guardrails.max_secret_lifetime` in the provider block.",
+            valid.as_hours() / 24,
+            certificate.not_before,
+            certificate.not_after
+        ));
+    if is_new {
+        return Err(found.into());
+    }
+    cx.warn(Diagnostic { severity: Severity::Warning, ..found });
+    Ok(())
 }
 
 #[cfg(test)]

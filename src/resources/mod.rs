@@ -11,6 +11,7 @@ mod missing;
 mod ownership;
 pub mod permissions;
 mod redirect_uris;
+pub mod review;
 mod stale;
 mod x509;
 

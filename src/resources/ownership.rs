@@ -199,8 +199,7 @@ pub(crate) fn refuse_in_plan(undeclared: &[String], words: &Words, target: &Targ
         cx.warn(words.on_their_way_out(undeclared));
         return Ok(());
     }
-    // Where this is apply, its create refuses.
-    cx.refuse_in_plan(error)
+    Err(error.into())
 }
 
 /// The same in apply, before the first write, for a create whose object no plan could look at, or that comes before the destroy of

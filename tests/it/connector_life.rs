@@ -414,3 +414,50 @@ async fn a_client_id_as_an_owner_is_named_as_that() {
     })
     .await;
 }
+
+/// Longer than an operation may take, and longer than anybody is to be believed for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_no_replica_shows_stands_is_not_undone_and_is_drift_when_the_window_is_over() {
+    every_cli(async |workspace, tenant| {
+        let user = json!({ "displayName": "u", "userPrincipalName": "u@contoso.com" });
+        let user = tenant.admin(Method::POST, "/users", Some(user)).await["id"].as_str().unwrap().to_owned();
+        let app = |body: &str| plain(&format!("timeouts = {{ read = \"1s\" }}\n  {body}"));
+        workspace.write(&app("tags = [\"one\"]")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+        tenant.later().await;
+        tenant.control(Method::POST, "lag", Some(json!({ "seconds": 3600, "replicas": ["stale"] }))).await;
+        workspace
+            .write(&app(&format!("tags = [\"two\"]\n  account_enabled = false\n  owners = [\"{user}\"]")))
+            .unwrap();
+        workspace.apply(&[]).await.unwrap();
+        let (code, _, output) = workspace.plan(&[]).await.unwrap();
+        assert_eq!(code, 0, "{output}");
+        let output = flat(&output);
+        assert!(
+            output.contains("The tenant does not show the last change of the application everywhere yet"),
+            "{output}"
+        );
+        for entry in ["property:tags", "principal:account_enabled", &format!("owner:{user}")] {
+            assert!(output.contains(entry), "{entry}: {output}");
+        }
+        // The next change is merged with what was written, not with what a replica shows.
+        tenant.forget_requests().await;
+        workspace
+            .write(&app(&format!(
+                "tags = [\"two\"]\n  account_enabled = false\n  owners = [\"{user}\"]\n  notes = \"x\""
+            )))
+            .unwrap();
+        workspace.apply(&[]).await.unwrap();
+        assert_eq!(tenant.writes().await.len(), 1, "{:?}", tenant.writes().await);
+        let now = tenant.applications().await.remove(0);
+        assert_eq!(
+            (&now["notes"], now["tags"].as_array().unwrap().contains(&json!("two"))),
+            (&json!("x"), true),
+            "{now}"
+        );
+        tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT3M" }))).await;
+        let (code, plan, _) = workspace.plan(&[]).await.unwrap();
+        assert_eq!((code, &change(&plan, "m365_connector_app.x")["before"]["tags"]), (2, &json!(["one"])));
+    })
+    .await;
+}

@@ -217,7 +217,7 @@ async fn created_before_destroyed_what_the_new_one_took_over_stays() {
             .unwrap();
         assert!(flat(&failed.expect(1).unwrap()).contains("Another application already has the unique name"));
         workspace.write(&whole("on_existing = \"adopt\"")).unwrap();
-        let applied = flat(&workspace.apply(&[]).await.unwrap());
+        let applied = flat(&workspace.apply(&replace).await.unwrap());
         assert!(applied.contains("was taken over") && applied.contains("was not deleted"), "{applied}");
         assert!(tenant.applications().await.iter().any(|one| one["id"] == app["id"]));
         assert_eq!(tenant.granted(&principal).await, set_of(&[USER_READ_ALL, AUDIT_LOG]));

@@ -7,6 +7,7 @@ use super::connector_app::confirm_create;
 use super::missing::{deleted_principal, no_such_principal};
 use super::ownership::{self, Ownership, Words, listed, refuse_in_plan, spare_taken};
 use super::permissions::{Declared, Names, PermissionId, look_up, named, report, warn_of_respelled};
+use super::review::{Review, check_acknowledge};
 use super::stale::warn_of_stale;
 use super::{plan_tenant, target, today};
 use crate::catalog::{Kind, PermissionKey};
@@ -15,6 +16,8 @@ use crate::framework::{
     forces_replacement, guid, keeps_state,
 };
 use crate::graph::Writes;
+use crate::graph::needed::{GRANT_ROLE, READ_ROLES, READ_SCOPES, REVOKE_ROLE, WRITE_SCOPES};
+use crate::provider::preflight::Work;
 use crate::provider::{Claim, Cx, Planned, Services, Tenant};
 use change::Change;
 use granted::{Granted, Seen, overlaid};
@@ -40,6 +43,9 @@ pub struct AdminConsent {
     pub exclusive: bool,
     /// Grants beyond `permissions` that are tolerated for a while, by permission key.
     pub exceptions: Option<BTreeMap<String, Exception>>,
+    /// Why a critical permission is granted all the same: permission key → reason. Ends the warning of it, and satisfies
+    /// `guardrails.require_acknowledgement`.
+    pub acknowledge: Option<BTreeMap<String, String>>,
     /// How long operations may take.
     pub timeouts: Option<Timeouts>,
     /// What is true of each permission: `granted`, `missing`, `excess`, `excepted`, or `foreign` for one that is not ours in shared
@@ -117,6 +123,7 @@ impl Resource for AdminConsent {
 
     fn validate(&self, _cx: &Cx) -> Result<()> {
         let mut found = Diagnostics::default();
+        found.take(check_acknowledge(self.acknowledge.as_ref()));
         for (text, exception) in self.exceptions.iter().flatten().filter(|(_, exception)| exception.day().is_none()) {
             let at = Path::attribute("exceptions").then(Step::Key(text.clone()));
             found.push(
@@ -149,7 +156,7 @@ impl Resource for AdminConsent {
             let at = Path::attribute("exceptions").then(Step::Key(text.clone()));
             all.extend(named([text], &at, &mut found));
         }
-        let names = names_of(&mut state.private, cx);
+        let mut names = names_of(&mut state.private, cx);
         let declared = names.declared(&texts);
         found.take(scopes_fit(&declared, &names, cx));
         state.warn_of_exceptions(&declared, &names, cx);
@@ -173,6 +180,25 @@ impl Resource for AdminConsent {
         if let Some(findings) = found.take(look_up(&all, tenant_id, cx).await) {
             found.take(report(findings, &held, &names, cx));
         }
+        let granted = match prior {
+            Some(prior) => prior.value.granted(&names),
+            None => BTreeSet::new(),
+        };
+        let excepted = |value: &Self| names.declared(value.exceptions.iter().flatten().map(|(text, _)| text));
+        let (tolerated, before) = (excepted(&state.value), before.map(excepted).unwrap_or_default());
+        let review = Review {
+            declared: &declared,
+            held: &granted,
+            tolerated: (&tolerated, &before.into_keys().collect()),
+            roles: &BTreeSet::new(),
+            acknowledge: state.value.acknowledge.as_ref(),
+            at: "permissions".into(),
+            tenant_id,
+        };
+        found.take(review.say(&mut names, cx).await);
+        let present = if prior.is_some() { &granted } else { &held };
+        let work = state.work(prior, &declared, present, &names);
+        found.take(cx.preflight(tenant_id, &work).await);
         found.into_result()
     }
 
@@ -345,11 +371,18 @@ impl AdminConsent {
             permissions: BTreeSet::new().into(),
             exclusive: true,
             exceptions: None,
+            acknowledge: None,
             timeouts: None,
             status: Computed::Null,
             consent_url: Computed::Null,
         };
         Stored { value, private: AdminConsentPrivate::default(), exists: true }
+    }
+
+    /// What is granted in fact, by the last refresh.
+    fn granted(&self, names: &Names<'_>) -> BTreeSet<PermissionId> {
+        let there = self.status.known().into_iter().flatten().filter(|(_, status)| *status != MISSING);
+        names.ids(there.map(|(text, _)| text))
     }
 
     /// Last day of each exception.
@@ -388,6 +421,34 @@ impl State {
             .help(format!("An exclusive consent is all that the service principal {client} may hold: it would revoke what the other one grants."))
             .help("Put all permissions into one consent, or set `exclusive = false` on all of them.")
             .into())
+    }
+
+    /// What the plan will do to what is `present`.
+    fn work(
+        &self,
+        prior: Option<&State>,
+        declared: &Declared<PermissionId>,
+        present: &BTreeSet<PermissionId>,
+        names: &Names<'_>,
+    ) -> Vec<Work<'static>> {
+        let excepted = self.excepted(names);
+        let shown = prior.is_some().then(|| present.iter().cloned()).into_iter().flatten();
+        let revoked = self.private.owned.may_remove(self.value.exclusive, shown);
+        let granted: Vec<_> = declared.keys().filter(|one| !present.contains(*one)).collect();
+        let revoked: Vec<_> = revoked
+            .iter()
+            .filter(|one| present.contains(*one) && !declared.contains_key(*one) && !excepted.contains(*one))
+            .collect();
+        let any = |all: &[&PermissionId], kind| all.iter().any(|one| one.kind() == kind);
+        let all = [
+            // A create reads what is there before it grants.
+            (prior.is_none(), &READ_ROLES),
+            (prior.is_none(), &READ_SCOPES),
+            (any(&granted, Kind::Application), &GRANT_ROLE),
+            (any(&revoked, Kind::Application), &REVOKE_ROLE),
+            (any(&granted, Kind::Delegated) || any(&revoked, Kind::Delegated), &WRITE_SCOPES),
+        ];
+        all.into_iter().filter(|(is_done, _)| *is_done).map(|(_, operation)| Work::new(operation)).collect()
     }
 
     /// What `permissions` means in the tenant.

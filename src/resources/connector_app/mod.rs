@@ -227,6 +227,11 @@ impl Resource for ConnectorApp {
                 app.service_principal_id = Computed::Unknown;
             }
         }
+        // Look-ups decide no value: whether anything changes is clear by now.
+        if before.is_none_or(|before| *before != state.value) {
+            let application = before.and_then(|before| before.id.known()).map(String::as_str);
+            cx.preflight_application(&state.value.tenant_id, application).await?;
+        }
         state.plan_among_others(prior.is_none(), cx).await
     }
 

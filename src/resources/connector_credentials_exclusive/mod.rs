@@ -94,6 +94,11 @@ impl Resource for ConnectorCredentialsExclusive {
         plan_tenant(&mut state.value.tenant_id, before.map(|before| &before.tenant_id), cx)?;
         check_names(cx)?;
         state.value.plan_among_others(cx)?;
+        // A create only looks; what it finds beyond the declared is refused.
+        if before.is_some_and(|before| *before != state.value) {
+            let application = state.value.application_id.known().map(String::as_str);
+            cx.preflight_application(&state.value.tenant_id, application).await?;
+        }
         match prior {
             Some(prior) => {
                 prior.warn_of_removal(&state.value, cx);

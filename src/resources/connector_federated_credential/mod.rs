@@ -90,6 +90,10 @@ impl Resource for ConnectorFederatedCredential {
         let before = prior.map(|prior| &prior.value);
         plan_tenant(&mut state.value.tenant_id, before.map(|before| &before.tenant_id), cx)?;
         state.value.plan_among_others(cx)?;
+        if before.is_none_or(|before| *before != state.value) {
+            let application = state.value.application_id.known().map(String::as_str);
+            cx.preflight_application(&state.value.tenant_id, application).await?;
+        }
         match before {
             Some(before) => {
                 state.value.check(Some(before), cx)?;

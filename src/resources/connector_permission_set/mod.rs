@@ -6,17 +6,17 @@ pub use super::permissions::ApiPermissions;
 
 use super::missing::deleted_application;
 use super::ownership::{self, Ownership, Words, listed, refuse_in_plan, spare_taken};
-use super::permissions::{
-    Declared, Named, Names, PermissionId, look_up, named_in, report, warn_of_doubtful, warn_of_respelled,
-};
+use super::permissions::{Declared, Named, Names, PermissionId, look_up, named_in, report, warn_of_respelled};
+use super::review::{Doubts, Review, check_acknowledge};
 use super::stale::warn_of_stale;
 use super::{plan_tenant, target};
-use crate::catalog::{Kind, PermissionKey};
+use crate::catalog::{Kind, PermissionKey, ProfileVersion, Selection};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement,
     guid, is_guid, keeps_state,
 };
 use crate::graph::{Application, Writes};
+use crate::provider::risk::RiskSummary;
 use crate::provider::{Claim, Cx, Planned, Services};
 use requested::{Change, overlaid, requested, view_of, write};
 use schemars::JsonSchema;
@@ -43,6 +43,9 @@ pub struct ConnectorPermissionSet {
     /// Permissions by API, beside or instead of a profile's. The key is an API's short name in the catalogue, such as
     /// `microsoft_graph`, or its client id.
     pub apis: Option<BTreeMap<String, ApiPermissions>>,
+    /// Why a critical permission is asked for all the same: permission key → reason. Ends the warning of it, and satisfies
+    /// `guardrails.require_acknowledgement`.
+    pub acknowledge: Option<BTreeMap<String, String>>,
     /// Whether this set is all that the application may ask for (default `true`); else it shares the application with others.
     #[serde(default = "yes")]
     pub exclusive: bool,
@@ -54,6 +57,8 @@ pub struct ConnectorPermissionSet {
     pub permission_ids: Computed<BTreeMap<String, String>>,
     /// Version of the profile that the permissions are from.
     pub profile_version: Computed<u32>,
+    /// How much the permissions let their holder do, by the provider's own table.
+    pub risk: Computed<RiskSummary>,
 }
 
 fn yes() -> bool {
@@ -118,6 +123,7 @@ impl Resource for ConnectorPermissionSet {
                 .help("Features and optional permissions belong to a connector profile; name it in `profile`.")
                 .into());
         }
+        check_acknowledge(self.acknowledge.as_ref())?;
         self.desired(cx).map(|_| ())
     }
 
@@ -128,20 +134,23 @@ impl Resource for ConnectorPermissionSet {
             state.value.permissions = Computed::Unknown;
             state.value.permission_ids = Computed::Unknown;
             state.value.profile_version = Computed::Unknown;
+            state.value.risk = Computed::Unknown;
             return Ok(());
         };
-        let names = names_of(&mut state.private, cx);
+        let mut names = names_of(&mut state.private, cx);
         let spelled = desired.spelled(cx);
         let declared = names.declared(&spelled);
         state.warn_of_newer_profile(prior, &desired, &declared, cx);
         state.value.profile_version = desired.profile_version.into();
         state.value.plan_permissions(spelled, &declared, before, &names, cx);
+        state.value.risk = state.value.rated(&desired.directory_roles, cx);
         let mut found = Diagnostics::default();
+        let shown =
+            before.and_then(|before| before.permissions.known()).map(|texts| names.ids(texts)).unwrap_or_default();
         let held = match prior {
             Some(prior) => {
-                let shown = prior.value.permissions.known().into_iter().flatten();
                 state.warn_of_change_of_mode(prior, &declared, &names, cx);
-                names.ids(shown).into_iter().chain(state.private.owned.declared().keys().cloned()).collect()
+                shown.iter().chain(state.private.owned.declared().keys()).cloned().collect()
             }
             None => found.take(state.look_before_create(&declared, &names, cx).await).unwrap_or_default(),
         };
@@ -149,8 +158,21 @@ impl Resource for ConnectorPermissionSet {
         if let Some(findings) = found.take(look_up(&desired.named, tenant_id, cx).await) {
             found.take(report(findings, &held, &names, cx));
         }
-        if let Some(apis) = &state.value.apis {
-            warn_of_doubtful(apis, &desired.keys, cx);
+        found.take(desired.doubt(&held, &names, cx));
+        let review = Review {
+            declared: &declared,
+            held: &shown,
+            tolerated: (&Declared::new(), &BTreeSet::new()),
+            roles: &desired.directory_roles,
+            acknowledge: state.value.acknowledge.as_ref(),
+            at: if state.value.apis.is_some() { "apis" } else { "profile" }.into(),
+            tenant_id,
+        };
+        found.take(review.say(&mut names, cx).await);
+        let withdraws = state.value.exclusive && !state.private.foreign.is_empty();
+        if prior.is_none() || withdraws || !shown.iter().eq(declared.keys()) {
+            let application = state.value.application_id.known().map(String::as_str);
+            found.take(cx.preflight_application(&state.value.tenant_id, application).await);
         }
         found.take(state.plan_among_others(cx));
         found.into_result()
@@ -291,10 +313,26 @@ struct Desired {
     keys: BTreeSet<PermissionKey>,
     /// Those of `apis`, as written.
     named: Vec<Named>,
+    profile: Option<ProfileVersion>,
     profile_version: Option<u32>,
+    /// What the profile asks for beside permissions.
+    directory_roles: BTreeSet<String>,
 }
 
 impl Desired {
+    /// Says what is doubtful about what the configuration names itself.
+    fn doubt(&self, held: &BTreeSet<PermissionId>, names: &Names<'_>, cx: &Cx) -> Result<()> {
+        let written: Vec<_> = self.named.iter().map(|one| (cx.catalog().canonical(&one.key), one.at.clone())).collect();
+        let held = held.iter().map(|one| names.key(one)).collect();
+        let profile = self.profile.as_ref();
+        let doubts = Doubts { catalog: cx.catalog(), all: &self.keys, written: &written, profile, held: &held };
+        let mut found = Diagnostics::default();
+        for one in doubts.all() {
+            found.say(one, cx);
+        }
+        found.into_result()
+    }
+
     /// As the catalogue has them, else as written: no look-up decides how.
     fn spelled(&self, cx: &Cx) -> BTreeSet<String> {
         self.keys.iter().map(|key| cx.catalog().canonical(key).to_string()).collect()
@@ -318,6 +356,8 @@ impl State {
         {
             self.value.profile_version = profile.version.into();
         }
+        let roles = self.value.desired(cx).ok().flatten().map(|desired| desired.directory_roles).unwrap_or_default();
+        self.value.risk = self.value.rated(&roles, cx);
     }
 
     /// A provider upgrade may bring a newer version of a profile that is not pinned: its new permissions were not asked for by a change
@@ -446,11 +486,13 @@ impl ConnectorPermissionSet {
             features: BTreeSet::new(),
             include_optional: false,
             apis: None,
+            acknowledge: None,
             exclusive: true,
             timeouts: None,
             permissions: Computed::Null,
             permission_ids: Computed::Null,
             profile_version: Computed::Null,
+            risk: Computed::Null,
         };
         Stored { value, private: ConnectorPermissionSetPrivate::default(), exists: true }
     }
@@ -480,26 +522,38 @@ impl ConnectorPermissionSet {
         self.permission_ids = ids_of(declared).map_or(Computed::Unknown, Computed::Known);
     }
 
+    /// The classes of `permissions`, by the provider's own table.
+    fn rated(&self, roles: &BTreeSet<String>, cx: &Cx) -> Computed<RiskSummary> {
+        match &self.permissions {
+            Computed::Known(texts) => RiskSummary::of(texts, roles, cx).into(),
+            _ => Computed::Unknown,
+        }
+    }
+
     /// What is asked for by name, and what the profile brings; all findings at once, each at its attribute. `None` while the profile
     /// may still come from `catalog_paths` that are not known. Names are not looked up here.
     fn desired(&self, cx: &Cx) -> Result<Option<Desired>> {
-        let (mut keys, mut found, mut profile_version) = (BTreeSet::new(), Diagnostics::default(), None);
-        let mut complete = true;
+        let (mut keys, mut found, mut directory_roles) = (BTreeSet::new(), Diagnostics::default(), BTreeSet::new());
+        let (mut complete, mut of_profile) = (true, None);
         if let Some(name) = &self.profile
             && let Some(profile) = found.take(cx.profile(name))
         {
             match profile {
                 None => complete = false,
                 Some(profile) => {
-                    profile_version = Some(profile.version);
-                    match profile.permissions(&self.features, self.include_optional) {
-                        Ok(documented) => keys.extend(documented.iter().map(|key| cx.catalog().canonical(key))),
+                    let (features, include_optional) = (self.features.clone(), self.include_optional);
+                    match profile.select(&Selection { features, include_optional, ..Selection::default() }) {
+                        Ok(asked) => {
+                            keys.extend(asked.permissions.iter().map(|key| cx.catalog().canonical(key)));
+                            directory_roles = asked.directory_roles;
+                        }
                         Err(why) => found.push(
                             Diagnostic::error(format!("The profile \"{name}\" has no such feature"))
                                 .at("features")
                                 .help(why.to_string()),
                         ),
                     }
+                    of_profile = Some(profile);
                 }
             }
         }
@@ -508,7 +562,10 @@ impl ConnectorPermissionSet {
             || named.iter().all(|one| is_guid(&one.key.api) || cx.catalog().api(&one.key.api).is_some());
         keys.extend(named.iter().map(|one| cx.catalog().canonical(&one.key)));
         found.push_limits(&keys);
-        found.into_result().map(|()| complete.then_some(Desired { keys, named, profile_version }))
+        found.into_result().map(|()| {
+            let profile_version = of_profile.as_ref().map(|profile| profile.version);
+            complete.then_some(Desired { keys, named, profile: of_profile, profile_version, directory_roles })
+        })
     }
 }
 

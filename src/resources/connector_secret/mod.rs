@@ -68,6 +68,10 @@ impl Resource for ConnectorSecret {
         let asks_for_more = makes || before.is_none_or(|before| before.valid_for != state.value.valid_for);
         state.value.within_guardrail(asks_for_more, cx)?;
         state.value.plan_among_others(cx)?;
+        if makes {
+            let application = state.value.application_id.known().map(String::as_str);
+            cx.preflight_application(&state.value.tenant_id, application).await?;
+        }
         match prior {
             Some(prior) => {
                 state.private.replaces = prior.own();
