@@ -30,7 +30,7 @@ pub use checks::is_guid;
 pub use diagnostic::{Diagnostic, Diagnostics, Path, Result, Severity, Step};
 pub use dynamic::{Dynamic, Number, Refinement, Type, normalised};
 pub use json::{from_json, from_json_text};
-pub use model::{configurable, forces_replacement, guid, keeps_state};
+pub use model::{configurable, forces_replacement, guid, ignores_case, keeps_state};
 pub use provider::{All, Provider, Registry, Server};
 pub use resource::{Context, DataSource, EphemeralResource, Function, Lease, Model, Resource, Stored, StoredOf};
 pub use schema::{Attribute, Check, Pattern, Schema, Shape};

@@ -25,11 +25,24 @@ pub fn keeps_state(schema: &mut schemars::Schema) {
 /// A transform for an attribute that is a GUID, or a list, set or map of such. Its form is checked while planning and importing, and
 /// it compares without regard to case.
 pub fn guid(schema: &mut schemars::Schema) {
+    form(schema, "uuid");
+}
+
+/// A transform for ids that may stand in other words, or a list, set or map of such: they compare without regard to case, as GUIDs do.
+pub fn ignores_case(schema: &mut schemars::Schema) {
+    form(schema, CASELESS);
+}
+
+/// What [`ignores_case`] writes.
+const CASELESS: &str = "x-caseless";
+
+/// Gives a text, or each one of a collection, a format.
+fn form(schema: &mut schemars::Schema, format: &str) {
     let element =
         ["items", "additionalProperties"].into_iter().find(|name| schema.get(*name).is_some_and(Json::is_object));
     match element.and_then(|name| schema.get_mut(name)).and_then(Json::as_object_mut) {
-        Some(element) => element.insert("format".to_owned(), "uuid".into()),
-        None => schema.insert("format".to_owned(), "uuid".into()),
+        Some(element) => element.insert("format".to_owned(), format.into()),
+        None => schema.insert("format".to_owned(), format.into()),
     };
 }
 
@@ -212,6 +225,7 @@ fn own_checks(node: &Map<String, Json>) -> Result<Vec<Check>, String> {
     let length = (least.is_some() || most.is_some()).then_some(Check::Length(least, most));
     let form = match node.get("format").and_then(Json::as_str) {
         Some("uuid") => Some(Check::Guid),
+        Some(CASELESS) => Some(Check::Caseless),
         Some(super::timeouts::FORMAT) => Some(Check::Wait),
         _ => None,
     };

@@ -29,7 +29,7 @@ fn object(schema: &Schema, prior: &Dynamic, config: &Dynamic, undecided: &dyn Fn
             let planned = nested(&attribute.shape, before, written, undecided);
             // The CLI takes the configured value or the prior one, as a whole.
             let meant = |value: &Dynamic| sorted(&attribute.shape, lower(value.clone()));
-            if attribute.is_guid() && meant(&planned) == meant(before) { before.clone() } else { planned }
+            if attribute.ignores_case() && meant(&planned) == meant(before) { before.clone() } else { planned }
         } else if let Some(default) = &attribute.default {
             default.clone()
         } else if attribute.computed {
@@ -99,7 +99,7 @@ pub fn respelled(schema: &Schema, value: Dynamic, like: &Dynamic) -> Dynamic {
         let (Some(part), like) = (parts.get_mut(name), like.get(name)) else { continue };
         let whole = std::mem::take(part);
         *part = match (&attribute.shape, whole, like) {
-            (shape, whole, _) if attribute.is_guid() => sorted(shape, spelled(whole, like)),
+            (shape, whole, _) if attribute.ignores_case() => sorted(shape, spelled(whole, like)),
             (Shape::Object(inner), whole, _) => respelled(inner, whole, like),
             (Shape::ObjectMap(inner), Dynamic::Map(items), _) => Dynamic::Map(
                 items.into_iter().map(|(key, item)| (key.clone(), respelled(inner, item, like.get(&key)))).collect(),
@@ -135,11 +135,16 @@ fn spelled(value: Dynamic, like: &Dynamic) -> Dynamic {
 /// A GUID, or a collection of such, in lower case. Other texts, such as names that may stand in place of an id, stay as they are.
 fn lower(value: Dynamic) -> Dynamic {
     match value {
-        Dynamic::String(text) if super::is_guid(&text) => Dynamic::String(text.to_lowercase()),
+        Dynamic::String(text) if names_id(&text) => Dynamic::String(text.to_lowercase()),
         Dynamic::List(items) => Dynamic::List(items.into_iter().map(lower).collect()),
         Dynamic::Map(items) => Dynamic::Map(items.into_iter().map(|(key, item)| (key, lower(item))).collect()),
         other => other,
     }
+}
+
+/// Whether it is a GUID, or ends with one, as the spelling of a further credential of one id does.
+fn names_id(text: &str) -> bool {
+    text.rsplit('/').next().is_some_and(super::is_guid)
 }
 
 /// A set's elements in the order in which sets compare.
@@ -154,7 +159,7 @@ fn sorted(shape: &Shape, value: Dynamic) -> Dynamic {
 pub fn folded(schema: &Schema, value: Dynamic) -> Dynamic {
     let Dynamic::Map(parts) = value else { return value };
     let folded = |(name, part): (String, Dynamic)| {
-        let guid = schema.attributes.get(&name).is_some_and(Attribute::is_guid);
+        let guid = schema.attributes.get(&name).is_some_and(Attribute::ignores_case);
         (name, if guid { lower(part) } else { part })
     };
     Dynamic::Map(parts.into_iter().map(folded).collect())

@@ -65,6 +65,8 @@ pub enum Check {
     Pattern(Pattern),
     /// A GUID in its usual form. GUIDs compare without regard to case.
     Guid,
+    /// Any text, which compares without regard to case.
+    Caseless,
     /// A [`Wait`](super::Wait).
     Wait,
     /// One of these strings.
@@ -103,10 +105,10 @@ impl PartialEq for Pattern {
 }
 
 impl Attribute {
-    /// Whether it is a GUID or a collection of such.
-    pub fn is_guid(&self) -> bool {
-        let guid = |checks: &[Check]| checks.contains(&Check::Guid);
-        guid(&self.checks) || self.checks.iter().any(|check| matches!(check, Check::Each(inner) if guid(inner)))
+    /// Whether it, or each element of it, compares without regard to case.
+    pub fn ignores_case(&self) -> bool {
+        let folds = |checks: &[Check]| checks.iter().any(|check| matches!(check, Check::Guid | Check::Caseless));
+        folds(&self.checks) || self.checks.iter().any(|check| matches!(check, Check::Each(inner) if folds(inner)))
     }
 }
 

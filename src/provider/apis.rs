@@ -2,7 +2,7 @@
 
 use crate::catalog::{Api, Kind};
 use crate::framework::{Diagnostic, Result};
-use crate::graph::{AppRole, Graph, GraphError, ServicePrincipal};
+use crate::graph::{Graph, GraphError, ServicePrincipal};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;

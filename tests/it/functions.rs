@@ -101,7 +101,7 @@ async fn an_error_is_at_its_argument_and_names_the_way_on() {
             ),
             (
                 "profile_permissions(\"securends-ofice365\", [], false)",
-                &["\"profile\" parameter", "Did you mean securends-office365?", "m365_connector_profile"],
+                &["\"profile\" parameter", "securends-office365", "m365_connector_profile"],
             ),
             ("profile_permissions(\"threatdefence-graph\", [\"intun\"], false)", &["\"features\" parameter", "intune"]),
             ("permission_id(null, \"application\", \"x\")", &["\"api\" parameter", "must not be null"]),

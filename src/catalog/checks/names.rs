@@ -30,6 +30,9 @@ fn look_up(entry: &Entry<'_>, catalog: &Catalog) -> Option<Finding> {
     let Some(api) = catalog.api(entry.api) else { return Some(no_such_api(entry, catalog)) };
     let Some(kind) = entry.kind else { return Some(unstated(entry, api)) };
     match catalog.find(api, kind, entry.value) {
+        Ok(permission) if permission.value != entry.value && permission.value.eq_ignore_ascii_case(entry.value) => {
+            Some(other_case(entry, api, permission))
+        }
         Ok(permission) => doubtful(entry, api, permission),
         Err(why) => Some(unknown(entry, api, kind, &why)),
     }
@@ -72,13 +75,15 @@ fn unstated(entry: &Entry<'_>, api: &Api) -> Finding {
     entry.finding(Sort::KIND, message, kinds)
 }
 
+/// Resolved without regard to case, but not as the vendor would find it in a portal.
+fn other_case(entry: &Entry<'_>, api: &Api, permission: &Permission) -> Finding {
+    let message = format!("{} has \"{}\", in other capital letters.", api.key, permission.value);
+    entry.finding(Sort::CASE, message, vec![permission.value.clone()])
+}
+
 fn unknown(entry: &Entry<'_>, api: &Api, kind: Kind, why: &LookupError) -> Finding {
     let names: Vec<_> = api.permissions().filter(|one| one.kind == kind).collect();
     let has = |name: &str| names.iter().any(|one| one.value == name);
-    if let Some(one) = names.iter().find(|one| one.value.eq_ignore_ascii_case(entry.value)) {
-        let message = format!("{} has \"{}\", in other capital letters.", api.key, one.value);
-        return entry.finding(Sort::CASE, message, vec![one.value.clone()]);
-    }
     let pieces: Vec<_> = entry.value.split(|one: char| one.is_whitespace() || ",;&".contains(one)).collect();
     let parts: Vec<_> = pieces.iter().map(|one| one.trim_matches('.').to_owned()).filter(|one| has(one)).collect();
     let joined: String = entry.value.split_whitespace().collect();

@@ -8,7 +8,7 @@ use super::missing::{deleted_application, no_such_application};
 use super::{not_replicated, ownership, plan_tenant, target};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement,
-    guid, keeps_state,
+    guid, ignores_case, keeps_state,
 };
 use crate::graph::{Graph, Settled, View, WINDOW, Writes};
 use crate::provider::{Claim, CredentialKey, Cx, Planned, Services, Target};
@@ -33,6 +33,7 @@ pub struct ConnectorCredentialsExclusive {
     /// credential: the application's secret of that id, else its certificate, else the service principal's. A further one of the same
     /// id is written `certificate@service_principal/<id>` (`secret` or `certificate`, `application` or `service_principal`).
     #[serde(default = "none")]
+    #[schemars(transform = ignores_case)]
     pub key_ids: Value<BTreeSet<String>>,
     /// Names of the federated credentials that may exist. None by default. After a refresh: those that exist.
     #[serde(default = "none")]
