@@ -306,7 +306,7 @@ impl Graph {
     pub async fn create_application(&self, new: &ApplicationPatch) -> Result<Application, GraphError> {
         let retry = if new.unique_name.is_some() { Retry::Safe } else { Retry::Unsafe };
         let made: Application = self.post("/applications", &Body::from(&new.without_nulls()), retry).await?;
-        self.remember(&[&made.id, &made.app_id]);
+        self.remember_application(&made.id, &made.app_id);
         Ok(made)
     }
 
@@ -320,7 +320,7 @@ impl Graph {
     fn meet(&self, app: &Application) {
         let made = app.created_date_time.as_deref().and_then(|made| Date::new(made).time());
         if made.is_some_and(|made| is_recent(made, self.now())) {
-            self.remember(&[&app.id, &app.app_id]);
+            self.remember_application(&app.id, &app.app_id);
         }
     }
 

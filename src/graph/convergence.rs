@@ -117,12 +117,6 @@ impl Graph {
         }
     }
 
-    /// Waits before the next of several rounds, each time longer.
-    pub async fn wait(&self, round: u32, tried: &str, last: Option<&String>) -> Result<(), GraphError> {
-        let mut backoff = Backoff::new(FIRST_PAUSE * 2_u32.saturating_pow(round.min(8)), LONGEST_PAUSE * 8);
-        self.pause(backoff.pause(), tried.to_owned(), last).await
-    }
-
     /// Repeats `call` while the directory still replicates what it refers to, or another write is under way. A refusal that names what
     /// nobody made here is believed after a moment: a wrong input gets the same answer.
     pub(super) async fn settled<T, F: Future<Output = Result<T, GraphError>>>(

@@ -2,6 +2,7 @@
 
 use super::application::{Application, SELECT};
 use super::errors::GraphError;
+use super::fresh::{APPLICATIONS, SERVICE_PRINCIPALS};
 use super::http::{escaped, quoted};
 use super::service_principal::ServicePrincipal;
 use super::transport::{Graph, Retry};
@@ -58,8 +59,10 @@ impl Graph {
         match self.post::<_, Restored>(&path, &Nothing {}, Retry::Safe).await {
             Ok(restored) => {
                 // For a while a replica that lags knows it no more than one that was just made.
-                let ids = [Some(id), restored.app_id.as_deref()];
-                self.remember(&ids.into_iter().flatten().collect::<Vec<_>>());
+                let ids: Vec<_> = [Some(id), restored.app_id.as_deref()].into_iter().flatten().collect();
+                for set in [APPLICATIONS, SERVICE_PRINCIPALS] {
+                    self.remember(set, &ids);
+                }
                 Ok(true)
             }
             Err(error) if error.is_not_found() => Ok(false),

@@ -7,8 +7,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Objects by all of their ids, in lower case: they compare without regard to case, as Graph's do.
 #[derive(Default)]
 pub(super) struct Fresh {
-    known: Mutex<Vec<(Timestamp, Vec<String>)>>,
+    known: Mutex<Vec<Known>>,
 }
+
+struct Known {
+    at: Timestamp,
+    /// `applications` or `serviceprincipals`: where the first of the ids is the object's.
+    set: &'static str,
+    ids: Vec<String>,
+}
+
+/// The set of applications, as paths name it in lower case.
+pub(super) const APPLICATIONS: &str = "applications";
+/// The set of service principals.
+pub(super) const SERVICE_PRINCIPALS: &str = "serviceprincipals";
 
 /// What an error text of "not found" names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,34 +34,39 @@ pub(super) enum Missing {
 }
 
 impl Fresh {
-    /// Remembers what was made or met just now, by the server's clock.
-    pub(super) fn remember(&self, now: Timestamp, ids: &[&str]) {
+    /// Remembers what was made or met just now, by the server's clock: its set, its object id, and what else it is called by.
+    pub(super) fn remember(&self, now: Timestamp, set: &'static str, ids: &[&str]) {
         let mut known = self.known();
-        known.retain(|(at, _)| is_recent(*at, now));
-        known.push((now, ids.iter().map(|id| id.to_lowercase()).collect()));
+        known.retain(|one| is_recent(one.at, now));
+        known.push(Known { at: now, set, ids: ids.iter().map(|id| id.to_lowercase()).collect() });
     }
 
     /// Forgets what is about to be deleted, with what shares an id with it: an application's principal goes with it.
     pub(super) fn forget(&self, path: &str) {
-        let Some((id, _)) = object_of(path).filter(|(_, below)| below.is_empty()) else { return };
+        let Some(Object { id, .. }) = object_of(path).filter(|object| object.below.is_empty()) else { return };
         let mut known = self.known();
         let gone: Vec<String> =
-            known.iter().filter(|(_, ids)| ids.contains(&id)).flat_map(|(_, ids)| ids.clone()).collect();
-        known.retain(|(_, ids)| !ids.iter().any(|id| gone.contains(id)));
+            known.iter().filter(|one| one.ids.contains(&id)).flat_map(|one| one.ids.clone()).collect();
+        known.retain(|one| !one.ids.iter().any(|id| gone.contains(id)));
     }
 
     /// Whether anything was made or met of late.
     pub(super) fn is_any(&self, now: Timestamp) -> bool {
-        self.known().iter().any(|(at, _)| is_recent(*at, now))
+        self.known().iter().any(|one| is_recent(one.at, now))
     }
 
     /// Whether a read of `path` that found nothing may have met a replica that lags. `text` is what the answer says. What lies deeper
     /// below an object, such as one of its federated credentials, may be missing though the object is there.
     pub(super) fn may_be_behind(&self, now: Timestamp, path: &str, text: &str) -> bool {
+        let object = object_of(path);
+        // A client id where an object id belongs, or an object of the other set, is found nowhere and waited for in vain.
+        if object.as_ref().is_some_and(|object| self.has(now, &object.id) && !self.is_called(now, object)) {
+            return false;
+        }
         match self.missing(now, text) {
             Missing::Known => true,
             Missing::Other => false,
-            Missing::Unsaid => object_of(path).is_some_and(|(id, below)| below.len() <= 1 && self.has(now, &id)),
+            Missing::Unsaid => object.is_some_and(|object| object.below.len() <= 1 && self.has(now, &object.id)),
         }
     }
 
@@ -63,26 +80,41 @@ impl Fresh {
     }
 
     fn has(&self, now: Timestamp, id: &str) -> bool {
-        self.known().iter().any(|(at, ids)| is_recent(*at, now) && ids.iter().any(|known| known == id))
+        self.known().iter().any(|one| is_recent(one.at, now) && one.ids.iter().any(|known| known == id))
+    }
+
+    /// Whether something known is called so in its set: by its object id alone, or by any of its keys.
+    fn is_called(&self, now: Timestamp, object: &Object) -> bool {
+        let called = |one: &Known| object.by_key || (one.set == object.set && one.ids.first() == Some(&object.id));
+        self.known().iter().any(|one| is_recent(one.at, now) && called(one))
     }
 
     /// Nothing is left half-written here by a panic elsewhere.
-    fn known(&self) -> MutexGuard<'_, Vec<(Timestamp, Vec<String>)>> {
+    fn known(&self) -> MutexGuard<'_, Vec<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The id or alternate key of the object that a path names, in lower case, and the segments below it. The deleted items are none: what
-/// is missing there is elsewhere.
-fn object_of(path: &str) -> Option<(String, Vec<String>)> {
+/// What a path names, in lower case.
+struct Object {
+    set: String,
+    /// Object id, or the value of an alternate key.
+    id: String,
+    by_key: bool,
+    /// The segments below it.
+    below: Vec<String>,
+}
+
+/// The object that a path names. The deleted items are none: what is missing there is elsewhere.
+fn object_of(path: &str) -> Option<Object> {
     let path = path.split('?').next().unwrap_or(path).to_lowercase();
     let mut segments = path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned);
     let set = segments.next().filter(|set| set != "directory")?;
-    let id = match set.split_once("='") {
-        Some((_, key)) => key.trim_end_matches("')").to_owned(),
-        None => segments.next()?,
+    let (id, by_key) = match set.split_once("='") {
+        Some((_, key)) => (key.trim_end_matches("')").to_owned(), true),
+        None => (segments.next()?, false),
     };
-    Some((id, segments.collect()))
+    Some(Object { set, id, by_key, below: segments.collect() })
 }
 
 #[cfg(test)]
@@ -95,8 +127,8 @@ mod tests {
 
     fn fresh() -> Fresh {
         let fresh = Fresh::default();
-        fresh.remember(at(0), &["App-Object", "client"]);
-        fresh.remember(at(0), &["principal-object", "client"]);
+        fresh.remember(at(0), APPLICATIONS, &["App-Object", "client"]);
+        fresh.remember(at(0), SERVICE_PRINCIPALS, &["principal-object", "client"]);
         fresh
     }
 
@@ -110,6 +142,21 @@ mod tests {
         assert!(!may("/directory/deletedItems/app-object") && !may("/applications/app-object-2"));
         assert!(!may("/applications/other?$filter=x%20eq%20'app-object'"));
         assert!(!fresh.may_be_behind(at(121), "/applications/app-object", ""), "the window is over");
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_not_waited_for() {
+        let fresh = fresh();
+        let missing = |id: &str| {
+            format!("Resource '{id}' does not exist or one of its queried reference-property objects are not present.")
+        };
+        for (path, id) in [
+            ("/applications/client", "client"),
+            ("/applications/principal-object", "principal-object"),
+            ("/servicePrincipals/app-object/appRoleAssignments", "app-object"),
+        ] {
+            assert!(!fresh.may_be_behind(at(1), path, &missing(id)) && !fresh.may_be_behind(at(1), path, ""), "{path}");
+        }
     }
 
     #[test]

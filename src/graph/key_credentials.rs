@@ -147,24 +147,6 @@ impl Graph {
         }
     }
 
-    /// Both in one, for a caller that holds no lock for long: what somebody else overwrites is merged and written again, until the
-    /// operation's time is over. `None` where there is no such object.
-    pub async fn change_key_credentials(
-        &self,
-        holder: &Holder,
-        change: impl Fn(&[KeyCredential]) -> Option<Vec<KeyCredential>>,
-    ) -> Result<Option<Vec<KeyCredential>>, GraphError> {
-        let (tried, mut waits) = (format!("PATCH {}", holder.path()), self.waits());
-        loop {
-            let Some(written) = self.write_key_credentials(holder, &change).await? else { return Ok(None) };
-            match self.keys_fate(holder, &written).await? {
-                KeysFate::Seen | KeysFate::Unseen(_) => return Ok(Some(written.keys)),
-                KeysFate::Gone => return Ok(None),
-                KeysFate::Overwritten => waits.contended(&tried, None).await?,
-            }
-        }
-    }
-
     /// What is there, with our recent writes, once it shows what this process has seen there; after the window as it is.
     async fn merged(&self, holder: &Holder) -> Result<Option<Vec<KeyCredential>>, GraphError> {
         let (name, mut waits) = (name(holder), self.waits());

@@ -1,6 +1,7 @@
 //! Graph's `servicePrincipal`.
 
 use super::errors::GraphError;
+use super::fresh::SERVICE_PRINCIPALS;
 use super::http::{escaped, quoted};
 use super::lenient::null_as_default;
 use super::transport::{Graph, Retry};
@@ -115,7 +116,7 @@ impl Graph {
     ) -> Result<ServicePrincipal, GraphError> {
         let body = NewServicePrincipal { app_id, properties };
         let made: ServicePrincipal = self.settled(|| self.post("/servicePrincipals", &body, Retry::Safe)).await?;
-        self.remember(&[&made.id, &made.app_id]);
+        self.remember(SERVICE_PRINCIPALS, &[&made.id, &made.app_id]);
         Ok(made)
     }
 
@@ -124,7 +125,7 @@ impl Graph {
     pub async fn add_service_principal(&self, app_id: &str) -> Result<ServicePrincipal, GraphError> {
         let body = NewServicePrincipal { app_id, properties: &ServicePrincipalPatch::default() };
         let made: ServicePrincipal = self.post("/servicePrincipals", &body, Retry::Safe).await?;
-        self.remember(&[&made.id, &made.app_id]);
+        self.remember(SERVICE_PRINCIPALS, &[&made.id, &made.app_id]);
         Ok(made)
     }
 

@@ -4,7 +4,7 @@ use super::auth::{Claims, TokenCache, TokenRequest, TokenSource};
 use super::backoff::Backoff;
 use super::endpoints::Endpoints;
 use super::errors::{ApiError, GraphError};
-use super::fresh::Fresh;
+use super::fresh::{APPLICATIONS, Fresh, SERVICE_PRINCIPALS};
 use super::http;
 use super::known_keys::KnownKeys;
 use super::snapshot::Snapshot;
@@ -270,8 +270,18 @@ impl Graph {
     }
 
     /// Remembers what was made or come upon just now, by all of its ids: for a while a 404 on it is no news that it is gone.
-    pub fn remember(&self, ids: &[&str]) {
-        self.shared.fresh.remember(self.now(), ids);
+    pub(super) fn remember(&self, set: &'static str, ids: &[&str]) {
+        self.shared.fresh.remember(self.now(), set, ids);
+    }
+
+    /// The same of an application, by object id and client id.
+    pub fn remember_application(&self, id: &str, client_id: &str) {
+        self.remember(APPLICATIONS, &[id, client_id]);
+    }
+
+    /// The same of a service principal, by object id.
+    pub fn remember_principal(&self, id: &str) {
+        self.remember(SERVICE_PRINCIPALS, &[id]);
     }
 
     /// What was made or met here a moment ago.

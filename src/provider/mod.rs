@@ -3,7 +3,6 @@
 pub mod apis;
 pub mod claim;
 pub mod config;
-mod consistency;
 pub mod credential_key;
 pub mod credentials;
 mod environment;
@@ -19,7 +18,6 @@ mod tenants;
 
 pub use claim::Claim;
 pub use config::ProviderConfig;
-pub use consistency::Writes;
 pub use credential_key::CredentialKey;
 pub use run::{Planned, Run, Target};
 pub use services::{Cx, Services, Tenant};

@@ -328,7 +328,7 @@ mod tests {
         for name in [None, Some(HOME), Some("contoso.ONMICROSOFT.com")] {
             services.client(name).unwrap().within(limits()).token_claims().await.unwrap();
         }
-        services.client(Some(HOME)).unwrap().remember(&["x"]);
+        services.client(Some(HOME)).unwrap().remember_principal("x");
         assert_eq!(*asked.lock().unwrap(), ["Contoso.onmicrosoft.com"]);
         assert_eq!(services.tenant_id(Some(OTHER), limits()).await.unwrap(), OTHER);
         services.client(Some(OTHER)).unwrap().within(limits()).token_claims().await.unwrap();

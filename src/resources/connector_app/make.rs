@@ -209,7 +209,7 @@ impl ConnectorApp {
             tags: (!found.tags.iter().any(|tag| tag == PORTAL_TAG))
                 .then(|| found.tags.iter().cloned().chain([PORTAL_TAG.to_owned()]).collect()),
         };
-        graph.remember(&[&found.id]);
+        graph.remember_principal(&found.id);
         if patch != ServicePrincipalPatch::default() {
             graph.update_service_principal(&found.id, &patch).await?;
         }

@@ -253,7 +253,7 @@ impl Resource for ConnectorApp {
         let made = state.value.make(&mut claim, cx).await?;
         // The id first: whatever fails after this is not lost.
         let app = made.application();
-        graph.remember(&[&app.id, &app.app_id]);
+        graph.remember_application(&app.id, &app.app_id);
         claim.took([app.id.to_lowercase()])?;
         state.exists = true;
         state.private.incomplete = true;
