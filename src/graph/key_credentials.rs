@@ -121,6 +121,8 @@ impl Graph {
             let found = ids(&found);
             let missing = &written.added - &found;
             let unseen: BTreeSet<String> = missing.union(&(&written.removed & &found)).cloned().collect();
+            let is_anothers =
+                |id: &String| !written.before.contains(id) && !self.known_keys().added(&name(holder), self.now(), id);
             let limit = if unseen.is_empty() {
                 if written.added.is_empty() {
                     return Ok(KeysFate::Seen);
@@ -128,9 +130,7 @@ impl Graph {
                 // From the first time that it shows.
                 seen.get_or_insert_with(|| self.waits());
                 SECOND_LOOK
-            } else if !missing.is_empty()
-                && found.iter().any(|id| !written.before.contains(id) && !written.added.contains(id))
-            {
+            } else if !missing.is_empty() && found.iter().any(is_anothers) {
                 // Another's value is there, and ours is not: no replica that lags shows that.
                 self.known_keys().forget(&name(holder));
                 return Ok(KeysFate::Overwritten);

@@ -70,6 +70,11 @@ impl KnownKeys {
         seen.map(|(id, _)| id).filter(|id| !present.contains(*id)).cloned().collect()
     }
 
+    /// Whether a recent write of ours put it there.
+    pub(super) fn added(&mut self, holder: &str, now: Timestamp, id: &str) -> bool {
+        matches!(self.of(holder, now).get(id), Some(Known::Added(..)))
+    }
+
     /// `present` with our recent writes: what they added and it lacks, and without what they removed.
     pub(super) fn overlay(&mut self, holder: &str, now: Timestamp, present: &[KeyCredential]) -> Vec<KeyCredential> {
         let known = self.of(holder, now);

@@ -17,9 +17,12 @@ pub struct ApiPrincipals {
     offering: LookUps,
 }
 
+/// A look-up of one principal, answered once.
+type LookUp = Arc<OnceCell<Principal>>;
+
 /// Look-ups by tenant and id. Callers that ask for the same share one request; whoever makes it may give up, and the next one goes on.
 #[derive(Default)]
-struct LookUps(Mutex<HashMap<(String, String), Arc<OnceCell<Principal>>>>);
+struct LookUps(Mutex<HashMap<(String, String), LookUp>>);
 
 impl LookUps {
     async fn get<F: Future<Output = std::result::Result<Option<ServicePrincipal>, GraphError>>>(

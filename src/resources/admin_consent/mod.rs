@@ -251,7 +251,11 @@ impl Resource for AdminConsent {
         let settled = graph.settled_read(&private.writes, look, |seen| seen.view(&private.writes)).await?;
         let shown = match settled.seen {
             Seen::Granted(granted) => granted.permissions(),
-            Seen::Deleted if !is_import => BTreeSet::new(),
+            Seen::Deleted if !is_import => {
+                // What was granted went with it: once it is restored, what does not come back is no lag.
+                private.writes = Writes::default();
+                BTreeSet::new()
+            }
             Seen::Nothing if !is_import && !settled.stale.is_empty() => BTreeSet::new(),
             Seen::Deleted | Seen::Nothing => return Ok(None),
         };

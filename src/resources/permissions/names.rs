@@ -6,6 +6,7 @@ use crate::framework::{Result, is_guid};
 use crate::provider::apis::{Principal, offered};
 use crate::provider::{Cx, Tenant};
 use crate::resources::ownership::Declared;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -92,9 +93,9 @@ impl<'a> Names<'a> {
     /// Asks the tenant for what these APIs offer.
     pub(crate) async fn ask(&mut self, tenant: &Tenant, apis: BTreeSet<String>, cx: &Cx) -> Result<()> {
         for app_id in apis.into_iter().filter(|app_id| is_guid(app_id)) {
-            if !self.asked.contains_key(&app_id) {
-                let principal = cx.apis()?.offering(&tenant.graph, &tenant.id, &app_id).await?;
-                self.asked.insert(app_id, principal);
+            if let Entry::Vacant(unasked) = self.asked.entry(app_id) {
+                let principal = cx.apis()?.offering(&tenant.graph, &tenant.id, unasked.key()).await?;
+                unasked.insert(principal);
             }
         }
         Ok(())
