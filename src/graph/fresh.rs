@@ -83,10 +83,14 @@ impl Fresh {
         self.known().iter().any(|one| is_recent(one.at, now) && one.ids.iter().any(|known| known == id))
     }
 
-    /// Whether something known is called so in its set: by its object id alone, or by any of its keys.
+    /// Whether something known is called so in its set: by its object id, or by any of its keys. An application that was met says
+    /// nothing of a principal, which a create that did not end may never have made.
     fn is_called(&self, now: Timestamp, object: &Object) -> bool {
-        let called = |one: &Known| object.by_key || (one.set == object.set && one.ids.first() == Some(&object.id));
-        self.known().iter().any(|one| is_recent(one.at, now) && called(one))
+        let called = |one: &Known| match object.by_key {
+            true => one.ids.contains(&object.id),
+            false => one.ids.first() == Some(&object.id),
+        };
+        self.known().iter().any(|one| one.set == object.set && is_recent(one.at, now) && called(one))
     }
 
     /// Nothing is left half-written here by a panic elsewhere.
@@ -114,6 +118,7 @@ fn object_of(path: &str) -> Option<Object> {
         Some((_, key)) => (key.trim_end_matches("')").to_owned(), true),
         None => (segments.next()?, false),
     };
+    let set = set.split('(').next().unwrap_or_default().to_owned();
     Some(Object { set, id, by_key, below: segments.collect() })
 }
 
@@ -157,6 +162,10 @@ mod tests {
         ] {
             assert!(!fresh.may_be_behind(at(1), path, &missing(id)) && !fresh.may_be_behind(at(1), path, ""), "{path}");
         }
+        let met = Fresh::default();
+        met.remember(at(0), APPLICATIONS, &["app-object", "client"]);
+        assert!(met.may_be_behind(at(1), "/applications(appId='client')", ""));
+        assert!(!met.may_be_behind(at(1), "/servicePrincipals(appId='client')", ""), "nobody made it here");
     }
 
     #[test]
