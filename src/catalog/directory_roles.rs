@@ -2,7 +2,6 @@
 
 use super::did_you_mean;
 use super::permissions::nearest;
-use super::risk::{Rating, Risk};
 use serde::Deserialize;
 use std::sync::OnceLock;
 
@@ -84,32 +83,6 @@ pub fn directory_role(named: &str) -> Result<&'static DirectoryRole, NoSuchRole>
     })
 }
 
-/// The rating of a directory role: by name, former name or id; custom roles are unknown.
-pub fn role_rating(named: &str) -> Rating {
-    match directory_role(named) {
-        Ok(role) => role.rating(),
-        Err(_) => Rating::unknown("it is no built-in role"),
-    }
-}
-
-/// Privileged roles that only read.
-const READERS: [&str; 2] = ["Global Reader", "Security Reader"];
-
-impl DirectoryRole {
-    /// What Microsoft calls privileged is critical, except the two roles that read everything; every other one counts as high.
-    pub fn rating(&self) -> Rating {
-        let reads = READERS.contains(&self.name.as_str());
-        let (risk, basis) = match self.privileged {
-            Some(true) if reads => (Risk::High, "Microsoft calls the role privileged; it only reads"),
-            Some(true) => (Risk::Critical, "Microsoft calls the role privileged"),
-            Some(false) => (Risk::High, "a role that Microsoft does not call privileged"),
-            None => (Risk::High, "unknown: no source says whether the role is privileged"),
-        };
-        let why = (risk == Risk::Critical).then(|| format!("has the privileges of the role {}", self.name));
-        Rating { risk, why, basis: basis.to_owned() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,13 +106,5 @@ mod tests {
         }
         let error = directory_role("Global Raeder").unwrap_err().to_string();
         assert!(error.contains("Did you mean Global Reader"), "{error}");
-    }
-
-    #[test]
-    fn privileged_roles_are_critical_except_the_two_that_read() {
-        let risk = |named| role_rating(named).risk;
-        assert_eq!((risk("Global Administrator"), risk("Global Reader")), (Risk::Critical, Risk::High));
-        assert_eq!((risk("Security Reader"), risk("Exchange Administrator")), (Risk::High, Risk::High));
-        assert_eq!(risk("Contoso custom role"), Risk::High);
     }
 }

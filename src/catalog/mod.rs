@@ -1,20 +1,21 @@
 //! Permission and profile catalogue: types, loading, look-up with nearest names. Data lives in `catalog/`.
 
 pub mod checks;
+mod consent_roles;
 mod directory_roles;
 mod implied;
 mod permissions;
 mod profiles;
 mod risk;
 
-pub use directory_roles::{DirectoryRole, Holds, NoSuchRole, RoleStatus, directory_role, directory_roles, role_rating};
+pub use directory_roles::{DirectoryRole, Holds, NoSuchRole, RoleStatus, directory_role, directory_roles};
 pub use permissions::{Api, KeyError, Kind, LookupError, Permission, PermissionKey, nearest};
 pub use profiles::{
     Alternative, App, Asked, Cloud, CredentialKind, Discrepancy, Existing, Feature, Listed, Lists, Names, Need,
     OlderVersion, Prerequisite, PrerequisiteKind, Profile, ProfileKind, ProfileVersion, ROLE_KEY, Selection, Source,
     VariableError, schema,
 };
-pub use risk::{Rating, Risk};
+pub use risk::{Rating, Risk, role_rating};
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

@@ -1,6 +1,7 @@
 //! How much a permission gives away, and why. Source: `catalog/risk.json`, made by `tools/risk.rs` from named sources, one rule and
 //! decisions made by hand.
 
+use super::directory_roles::{DirectoryRole, directory_role};
 use super::{Catalog, Kind, PermissionKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -83,7 +84,7 @@ impl Catalog {
         if exchange.kind != Kind::Application || !MANAGE_AS_APP.contains(&exchange.value.as_str()) {
             return rating;
         }
-        let named = roles.into_iter().filter_map(|role| super::directory_role(role).ok());
+        let named = roles.into_iter().filter_map(|role| directory_role(role).ok());
         let Some(role) = named.map(|role| &role.name).find(|name| OWNS_EXCHANGE.contains(&name.as_str())) else {
             return rating;
         };
@@ -118,8 +119,34 @@ fn rated(api: &str, kind: Kind, value: &str) -> Rating {
 
 impl Rating {
     /// What nobody has rated counts as high.
-    pub(super) fn unknown(why: &str) -> Self {
+    fn unknown(why: &str) -> Self {
         Self { risk: Risk::High, why: None, basis: format!("unknown: {why}") }
+    }
+}
+
+/// The rating of a directory role: by name, former name or id; custom roles are unknown.
+pub fn role_rating(named: &str) -> Rating {
+    match directory_role(named) {
+        Ok(role) => role.rating(),
+        Err(_) => Rating::unknown("it is no built-in role"),
+    }
+}
+
+/// Privileged roles that only read.
+const READERS: [&str; 2] = ["Global Reader", "Security Reader"];
+
+impl DirectoryRole {
+    /// What Microsoft calls privileged is critical, except the two roles that read everything; every other one counts as high.
+    pub fn rating(&self) -> Rating {
+        let reads = READERS.contains(&self.name.as_str());
+        let (risk, basis) = match self.privileged {
+            Some(true) if reads => (Risk::High, "Microsoft calls the role privileged; it only reads"),
+            Some(true) => (Risk::Critical, "Microsoft calls the role privileged"),
+            Some(false) => (Risk::High, "a role that Microsoft does not call privileged"),
+            None => (Risk::High, "unknown: no source says whether the role is privileged"),
+        };
+        let why = (risk == Risk::Critical).then(|| format!("has the privileges of the role {}", self.name));
+        Rating { risk, why, basis: basis.to_owned() }
     }
 }
 
@@ -171,5 +198,13 @@ mod tests {
         assert_eq!((with(&[]), with(&["Global Reader"])), (Risk::High, Risk::High));
         assert_eq!(with(&["29232cdf-9323-42fd-ade2-1d097af3e4de"]), Risk::Critical);
         assert_eq!(with(&["company administrator"]), Risk::Critical);
+    }
+
+    #[test]
+    fn privileged_roles_are_critical_except_the_two_that_read() {
+        let risk = |named| role_rating(named).risk;
+        assert_eq!((risk("Global Administrator"), risk("Global Reader")), (Risk::Critical, Risk::High));
+        assert_eq!((risk("Security Reader"), risk("Exchange Administrator")), (Risk::High, Risk::High));
+        assert_eq!(risk("Contoso custom role"), Risk::High);
     }
 }

@@ -2,11 +2,13 @@
 
 mod check;
 mod diff;
+mod hcl;
 mod list;
 mod sarif;
 mod show;
 mod text;
 
+pub(super) use hcl::hcl;
 pub(super) use list::{kind, sum};
 pub(super) use show::{parts, rating, roles};
 

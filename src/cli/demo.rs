@@ -1,13 +1,14 @@
 //! `demo`: the whole story against a simulated tenant, with the real CLI: five vendors' connectors are planned, made, tampered with,
 //! seen drifting, repaired and taken away. What it says of the tenant it reads by itself, not through the provider.
 
+mod cast;
 mod tenant;
 
 use super::terraform::{Workspace, find};
 use super::{interrupted, print};
 use crate::sandbox::Sandbox;
-use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result, bail, ensure};
+use cast::{BAD, BOLD, CHANGED, DIM, Expect, GOOD, LURED, PROFILES, VICTIM};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -24,32 +25,9 @@ pub(super) struct Arguments {
 
 /// The configuration of the story. Also an example for users.
 const CONFIGURATION: &str = include_str!("../../examples/five-connectors/main.tf");
-/// The connectors that the configuration makes applications for.
-const PROFILES: [&str; 5] = [
-    "securends-office365",
-    "md-eco-m365-defender",
-    "md-eco-m365-defender-remediation",
-    "threatdefence-ms365",
-    "threatdefence-graph",
-];
-/// Whose grants are tampered with, and whose plan is shown.
-const VICTIM: &str = "md-eco-m365-defender";
-/// What an attacker grants, and what somebody revokes by mistake.
-const PLANTED: &str = "microsoft_graph/application/Mail.Read";
-const REVOKED: &str = "windows_defender_atp/application/Machine.Read.All";
-/// Whose sign-ins an attacker would have, and where.
-const LURED: &str = "securends-office365";
-const PLANTED_URI: &str = "https://securends.example.attacker.test/callback";
-
 const STEPS: usize = 8;
 /// What an interrupted CLI is given to end by itself.
 const GRACE: Duration = Duration::from_secs(20);
-
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
-const CHANGED: Style = AnsiColor::Yellow.on_default();
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
 
 pub(super) async fn run(arguments: Arguments) -> Result<()> {
     let stop = interrupted().context("cannot listen for interrupts")?;
@@ -176,13 +154,6 @@ impl Steps {
             print(&format!("    {DIM}{:.1} s{DIM:#}", step.elapsed().as_secs_f32()));
         }
     }
-}
-
-/// How a look at the tenant is expected to end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Expect {
-    Right,
-    Wrong,
 }
 
 /// The connectors with what their documents list.

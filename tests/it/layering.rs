@@ -71,14 +71,9 @@ fn no_module_imports_what_it_may_not() {
     assert_eq!(forbidden(&of_this_crate()), BTreeSet::new());
 }
 
-/// Modules whose files are still to be drawn apart.
-const TANGLED: &[&str] = &["catalog/", "cli/", "provider/", "resources/"];
-
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    let mut found = circles(&of_this_crate());
-    found.retain(|files| !TANGLED.iter().any(|module| files.iter().all(|file| file.starts_with(module))));
-    assert_eq!(found, BTreeSet::new());
+    assert_eq!(circles(&of_this_crate()), BTreeSet::new());
 }
 
 fn example(files: &[(&str, &str)]) -> Sources {

@@ -1,9 +1,10 @@
 //! What a reader of the document should know, although the profile can be used. Each is answered by a discrepancy that names it.
 
 use super::{Entry, Finding, Place, Sort, chosen, chosen_entries, entries, listings, matches};
+use crate::catalog::consent_roles::{MAY_CONSENT_TO_ALL, MAY_CONSENT_TO_OTHERS, PROTECTED};
 use crate::catalog::permissions::Kind;
 use crate::catalog::profiles::{Existing, PrerequisiteKind, Profile, ProfileKind, ROLE_KEY};
-use crate::catalog::{Catalog, Holds, PermissionKey, Risk, directory_role, role_rating};
+use crate::catalog::{Catalog, Holds, Risk, directory_role, role_rating};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is looked at: the profile, its names, and where findings go.
@@ -36,11 +37,6 @@ pub(super) fn find(profile: &Profile, catalog: &Catalog) -> Vec<Finding> {
     lints.registration();
     lints.found
 }
-
-/// Application permissions of these can be consented to by two roles only. Source: Microsoft Entra, "Grant tenant-wide admin consent".
-const PROTECTED: [&str; 2] = ["microsoft_graph", "windows_azure_active_directory"];
-const MAY_CONSENT_TO_ALL: [&str; 2] = ["Privileged Role Administrator", "Global Administrator"];
-const MAY_CONSENT_TO_OTHERS: [&str; 2] = ["Application Administrator", "Cloud Application Administrator"];
 
 /// Permissions for APIs that have ended or are ending, and what takes their place.
 const OVERLAPS: &[(&str, &str)] = &[
@@ -476,11 +472,4 @@ impl<'a> Lints<'a> {
 /// Whether two names stand in the same part.
 fn together(one: &Entry<'_>, other: &Entry<'_>) -> bool {
     one.feature == other.feature && one.optional == other.optional
-}
-
-/// Roles of which one may consent to these permissions, where the document names none.
-pub fn consent_roles<'a>(keys: impl IntoIterator<Item = &'a PermissionKey>) -> Vec<String> {
-    let graph = keys.into_iter().any(|key| key.kind == Kind::Application && PROTECTED.contains(&key.api.as_str()));
-    let others = MAY_CONSENT_TO_OTHERS.iter().filter(|_| !graph);
-    others.chain(&MAY_CONSENT_TO_ALL).map(|name| (*name).to_owned()).collect()
 }

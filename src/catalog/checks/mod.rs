@@ -8,7 +8,6 @@ mod names;
 mod place;
 
 pub use files::{Located, check_built_in, check_files};
-pub(super) use lints::consent_roles;
 pub use place::Place;
 
 use super::permissions::Kind;

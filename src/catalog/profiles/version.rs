@@ -1,6 +1,7 @@
 //! One version of a profile, and what it asks for with the features, options and choices that a configuration names.
 
 use super::format::{Alternative, App, Cloud, Feature, Lists, Profile, keys};
+use crate::catalog::consent_roles::consent_roles;
 use crate::catalog::permissions::{PermissionKey, nearest};
 use crate::catalog::{CatalogError, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,7 +211,7 @@ impl ProfileVersion {
             return self.profile.consent_roles.clone();
         }
         let keys: Vec<PermissionKey> = self.listed().iter().filter_map(|one| one.key.parse().ok()).collect();
-        crate::catalog::checks::consent_roles(&keys)
+        consent_roles(&keys)
     }
 
     fn feature(&self, name: &str) -> Result<&Feature, CatalogError> {

@@ -1,11 +1,11 @@
 //! `catalog show`: a profile as a page that a person likes to read, or an API, a permission, a directory role.
 
+use super::hcl::hcl;
 use super::{Output, text};
 use crate::catalog::{
     Api, Catalog, Kind, Listed, LookupError, Need, PermissionKey, ProfileVersion, ROLE_KEY, Rating, directory_role,
     role_rating,
 };
-use crate::cli::profile_pages::hcl;
 use anyhow::{Result, bail};
 use serde_json::json;
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! The simulated tenant by plain HTTP: what is there, and what an attacker does to it.
 
-use super::{BAD, DIM, Expect, GOOD, LURED, PLANTED, PLANTED_URI, REVOKED, VICTIM};
+use super::cast::{BAD, DIM, Expect, GOOD, LURED, PLANTED, PLANTED_URI, REVOKED, VICTIM};
 use crate::catalog::{Catalog, Kind, PermissionKey};
 use crate::cli::print;
 use crate::sandbox::Sandbox;

@@ -1,7 +1,7 @@
 //! One change of what is granted: what is missing is granted, and what may go is revoked, on a fresh read.
 
 use super::granted::{Granted, PRINCIPAL, entry, overlaid};
-use super::{State, WORDS};
+use super::model::{State, WORDS};
 use crate::catalog::Kind;
 use crate::framework::{Diagnostic, Diagnostics, Result};
 use crate::graph::{Graph, GraphError, PermissionGrant, Shows, View, WINDOW};

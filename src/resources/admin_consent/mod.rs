@@ -2,19 +2,19 @@
 
 mod change;
 mod granted;
+mod model;
+
+pub use model::{AdminConsent, AdminConsentKey, AdminConsentPrivate, Exception};
 
 use super::connector_app::confirm_create;
 use super::missing::{deleted_principal, no_such_principal};
-use super::ownership::{self, Ownership, Words, listed, refuse_in_plan, spare_taken};
+use super::ownership::{self, Ownership, listed, refuse_in_plan, spare_taken};
 use super::permissions::{Declared, Names, PermissionId, look_up, named, report, warn_of_respelled};
 use super::review::{Review, check_acknowledge};
 use super::stale::warn_of_stale;
 use super::{plan_tenant, target, today};
 use crate::catalog::{Kind, PermissionKey};
-use crate::framework::{
-    Computed, Diagnostic, Diagnostics, Path, Resource, Result, Step, Stored, Timeouts, Value, configurable,
-    forces_replacement, guid, keeps_state,
-};
+use crate::framework::{Computed, Diagnostic, Diagnostics, Path, Resource, Result, Step, Stored};
 use crate::graph::Writes;
 use crate::graph::needed::{GRANT_ROLE, READ_ROLES, READ_SCOPES, REVOKE_ROLE, WRITE_SCOPES};
 use crate::provider::preflight::Work;
@@ -22,98 +22,8 @@ use crate::provider::{Claim, Cx, Planned, Services, Tenant};
 use change::Change;
 use granted::{Granted, Seen, overlaid};
 use jiff::civil::Date;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use model::{EXCEPTED, EXCESS, FOREIGN, GRANTED, MISSING, State, WORDS, names_of};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// An administrator's consent: the permissions that the tenant has granted to a connector's service principal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct AdminConsent {
-    /// Tenant (GUID) that grants. The provider's own where not given; kept once made.
-    #[schemars(transform = configurable, transform = forces_replacement, transform = keeps_state, transform = guid)]
-    pub tenant_id: Computed<String>,
-    /// Object id of the service principal that is granted to: `service_principal_id` of an `m365_connector_app`.
-    #[schemars(transform = forces_replacement, transform = guid)]
-    pub service_principal_id: Value<String>,
-    /// Permission keys to grant, normally `permissions` of an `m365_connector_permission_set`. After a refresh: what is granted in
-    /// fact, so that a plan shows `+` for what is missing and `-` for what will be revoked.
-    pub permissions: Value<BTreeSet<String>>,
-    /// Whether these are all that may be granted (default `true`); else other grants are left alone.
-    #[serde(default = "yes")]
-    pub exclusive: bool,
-    /// Grants beyond `permissions` that are tolerated for a while, by permission key.
-    pub exceptions: Option<BTreeMap<String, Exception>>,
-    /// Why a critical permission is granted all the same: permission key → reason. Ends the warning of it, and satisfies
-    /// `guardrails.require_acknowledgement`.
-    pub acknowledge: Option<BTreeMap<String, String>>,
-    /// How long operations may take.
-    pub timeouts: Option<Timeouts>,
-    /// What is true of each permission: `granted`, `missing`, `excess`, `excepted`, or `foreign` for one that is not ours in shared
-    /// mode.
-    pub status: Computed<BTreeMap<String, String>>,
-    /// Page on which an administrator can consent to what the application asks for.
-    #[schemars(transform = keeps_state)]
-    pub consent_url: Computed<String>,
-}
-
-/// Why and how long a grant that nobody declared is tolerated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Exception {
-    /// Last day on which it is tolerated, such as `2027-01-31`, in UTC and by the server's clock at the last refresh.
-    pub until: String,
-    /// Why, for those who read the plan.
-    #[schemars(length(min = 1))]
-    pub reason: String,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Identity of a consent: the service principal that it is for.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct AdminConsentKey {
-    /// Tenant (GUID).
-    pub tenant_id: Option<String>,
-    /// Object id of the service principal.
-    pub service_principal_id: String,
-}
-
-/// What only we remember of a consent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct AdminConsentPrivate {
-    /// What was last declared, and which of it this resource granted.
-    #[serde(flatten)]
-    owned: Ownership<PermissionId>,
-    /// The server's day (UTC) when the tenant was last looked at: what has expired by then is decided by it.
-    #[serde(default)]
-    seen_on: Option<Date>,
-    /// What we wrote a moment ago.
-    #[serde(default)]
-    writes: Writes,
-}
-
-type State = Stored<AdminConsent, AdminConsentPrivate>;
-
-const WORDS: Words = Words {
-    holder: "The service principal",
-    has: "holds",
-    had: "held",
-    entries: "grants",
-    resource: "consent",
-    remove: "revoke",
-    removed: "revoked",
-    at: "exclusive",
-};
-
-/// Longest `scope` of a grant. Source: Graph's reference of `oAuth2PermissionGrant`.
-const LONGEST_SCOPE: usize = 3850;
-
-const GRANTED: &str = "granted";
-const MISSING: &str = "missing";
-const EXCESS: &str = "excess";
-const EXCEPTED: &str = "excepted";
-const FOREIGN: &str = "foreign";
 
 impl Resource for AdminConsent {
     const NAME: &'static str = "m365_admin_consent";
@@ -320,13 +230,6 @@ impl Resource for AdminConsent {
     }
 }
 
-/// What is known of names, and the private data by that: a later version of the catalogue may know an id that an earlier one did not.
-fn names_of<'a>(private: &mut AdminConsentPrivate, cx: &'a Cx) -> Names<'a> {
-    let names = Names::new(cx).remembering(private.owned.declared());
-    private.owned = std::mem::take(&mut private.owned).by(|one| names.again(one));
-    names
-}
-
 /// Whoever is granted something is in use: its application's create has certainly ended, and is said to have.
 async fn confirm(client_id: &str, claim: &mut Claim<'_>) -> Result<()> {
     let graph = claim.tenant.graph.clone();
@@ -339,6 +242,9 @@ async fn confirm(client_id: &str, claim: &mut Claim<'_>) -> Result<()> {
     claim.lock(&app.id).await?;
     Ok(confirm_create(&graph, &app.id, Some(&app.tags)).await?)
 }
+
+/// Longest `scope` of a grant. Source: Graph's reference of `oAuth2PermissionGrant`.
+const LONGEST_SCOPE: usize = 3850;
 
 /// Graph's limit on the text of one grant, which holds all scopes of an API.
 fn scopes_fit(declared: &Declared<PermissionId>, names: &Names<'_>, cx: &Cx) -> Result<()> {
@@ -358,58 +264,6 @@ fn scopes_fit(declared: &Declared<PermissionId>, names: &Names<'_>, cx: &Cx) -> 
         )));
     }
     found.into_result()
-}
-
-impl Exception {
-    fn day(&self) -> Option<Date> {
-        self.until.parse().ok().filter(|_| self.until.len() == 10)
-    }
-}
-
-impl AdminConsent {
-    /// Nothing but defaults: what an import starts from.
-    fn imported(tenant: &str, client: &str) -> State {
-        let value = Self {
-            tenant_id: tenant.to_owned().into(),
-            service_principal_id: client.to_owned().into(),
-            permissions: BTreeSet::new().into(),
-            exclusive: true,
-            exceptions: None,
-            acknowledge: None,
-            timeouts: None,
-            status: Computed::Null,
-            consent_url: Computed::Null,
-        };
-        Stored { value, private: AdminConsentPrivate::default(), exists: true }
-    }
-
-    /// What is granted in fact, by the last refresh.
-    fn granted(&self, names: &Names<'_>) -> BTreeSet<PermissionId> {
-        let there = self.status.known().into_iter().flatten().filter(|(_, status)| *status != MISSING);
-        names.ids(there.map(|(text, _)| text))
-    }
-
-    /// Last day of each exception.
-    fn exceptions(&self, names: &Names<'_>) -> BTreeMap<PermissionId, Date> {
-        let parsed = |(text, exception): (&String, &Exception)| {
-            Some((names.id(&text.parse::<PermissionKey>().ok()?), exception.day()?))
-        };
-        self.exceptions.iter().flatten().filter_map(parsed).collect()
-    }
-
-    /// What is granted and neither declared nor tolerated on `day`, for people.
-    fn undeclared(
-        &self,
-        granted: &BTreeSet<PermissionId>,
-        declared: &Declared<PermissionId>,
-        day: Date,
-        names: &Names<'_>,
-    ) -> Vec<String> {
-        let exceptions = self.exceptions(names);
-        let excepted = |one: &PermissionId| exceptions.get(one).is_some_and(|until| day <= *until);
-        let undeclared = granted.iter().filter(|one| !declared.contains_key(*one) && !excepted(one));
-        names.listed(undeclared, declared)
-    }
 }
 
 impl State {

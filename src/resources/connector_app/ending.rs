@@ -1,6 +1,6 @@
 //! The end of an application, and its return: deleted by us, or deleted by somebody and restored.
 
-use super::{ConnectorApp, Deletion, State};
+use super::model::{ConnectorApp, Deletion, State};
 use crate::framework::{Diagnostic, Result};
 use crate::graph::{Graph, Purged};
 use crate::provider::Cx;

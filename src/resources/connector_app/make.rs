@@ -1,9 +1,9 @@
 //! How an application comes to be: made, taken over from a create that did not end, adopted, restored after a destroy, or made anew.
 
 use super::marker::{is_ours, is_unfinished, new_tags};
+use super::model::{ConnectorApp, OnExisting};
 use super::names::{name_is_taken, why_taken};
 use super::owners::owners_of;
-use super::{ConnectorApp, OnExisting};
 use crate::framework::{Diagnostic, Result};
 use crate::graph::{
     Application, ApplicationPatch, Graph, GraphError, Patch, ServicePrincipal, ServicePrincipalPatch, WINDOW,

@@ -1,7 +1,7 @@
 //! The names of an application while it is planned: what comes from a profile, how `unique_name` is derived, and who has it already.
 
 use super::marker::{is_ours, is_unfinished};
-use super::{ConnectorApp, OnExisting, State};
+use super::model::{ConnectorApp, OnExisting, State};
 use crate::catalog::ProfileVersion;
 use crate::framework::{Computed, Diagnostic, Result};
 use crate::graph::{Application, Graph};

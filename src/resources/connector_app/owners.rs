@@ -1,6 +1,6 @@
 //! Owners of an application: whoever made it and whoever runs the provider own it unasked, and are neither drift nor removed.
 
-use super::State;
+use super::model::State;
 use crate::framework::{Diagnostic, Result};
 use crate::graph::{Graph, GraphError, Shows};
 use crate::provider::Cx;

@@ -1,7 +1,7 @@
 //! The properties of an application that users set: one table for writing, reading, comparing and keeping them.
 
-use super::ConnectorApp;
 use super::marker::visible_tags;
+use super::model::ConnectorApp;
 use crate::framework::Computed;
 use crate::graph::{Application, ApplicationPatch, Patch};
 use serde_json::{Value, json};

@@ -1,9 +1,9 @@
 //! An application as Graph shows it: read, imported, compared entry by entry, and what has to be written so that it is as planned.
 
 use super::marker::{confirmed_tags, visible_tags};
+use super::model::{ConnectorApp, ConnectorAppKey, ConnectorAppPrivate, Deletion, OnExisting, State};
 use super::owners::{self, owners_of};
 use super::properties::PROPERTIES;
-use super::{ConnectorApp, ConnectorAppKey, ConnectorAppPrivate, Deletion, OnExisting, State};
 use crate::framework::{Computed, Diagnostic, Result, Stored, is_guid};
 use crate::graph::{
     Application, ApplicationPatch, Graph, ServicePrincipal, ServicePrincipalPatch, Shows, View, Writes,

@@ -1,108 +1,25 @@
 //! `m365_connector_permission_set`: what an application asks for (Graph's `requiredResourceAccess`).
 
+mod model;
 mod requested;
 
 pub use super::permissions::ApiPermissions;
+pub use model::{ConnectorPermissionSet, ConnectorPermissionSetKey, ConnectorPermissionSetPrivate};
 
 use super::missing::deleted_application;
-use super::ownership::{self, Ownership, Words, listed, refuse_in_plan, spare_taken};
+use super::ownership::{self, Ownership, listed, refuse_in_plan, spare_taken};
 use super::permissions::{Declared, Named, Names, PermissionId, look_up, named_in, report, warn_of_respelled};
 use super::review::{Doubts, Review, check_acknowledge};
 use super::stale::warn_of_stale;
 use super::{plan_tenant, target};
 use crate::catalog::{Kind, PermissionKey, ProfileVersion, Selection};
-use crate::framework::{
-    Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement,
-    guid, is_guid, keeps_state,
-};
-use crate::graph::{Application, Writes};
+use crate::framework::{Computed, Diagnostic, Diagnostics, Resource, Result, is_guid};
+use crate::graph::Application;
 use crate::provider::risk::RiskSummary;
 use crate::provider::{Claim, Cx, Planned, Services};
+use model::{State, WORDS, names_of};
 use requested::{Change, overlaid, requested, view_of, write};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The API permissions that an application asks for. Asking grants nothing: `m365_admin_consent` does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ConnectorPermissionSet {
-    /// Tenant (GUID) that the application lives in. The provider's own where not given; kept once made.
-    #[schemars(transform = configurable, transform = forces_replacement, transform = keeps_state, transform = guid)]
-    pub tenant_id: Computed<String>,
-    /// Object id of the application: `id` of an `m365_connector_app`.
-    #[schemars(transform = forces_replacement, transform = guid)]
-    pub application_id: Value<String>,
-    /// Connector profile whose permissions are asked for, such as `md-eco-m365-defender` or `md-eco-m365-defender@1`.
-    pub profile: Option<String>,
-    /// Features of the profile to switch on, each with permissions of its own.
-    #[serde(default)]
-    pub features: BTreeSet<String>,
-    /// Whether to ask also for what the vendor's document marks as optional outside any feature. Default `false`.
-    #[serde(default)]
-    pub include_optional: bool,
-    /// Permissions by API, beside or instead of a profile's. The key is an API's short name in the catalogue, such as
-    /// `microsoft_graph`, or its client id.
-    pub apis: Option<BTreeMap<String, ApiPermissions>>,
-    /// Why a critical permission is asked for all the same: permission key → reason. Ends the warning of it, and satisfies
-    /// `guardrails.require_acknowledgement`.
-    pub acknowledge: Option<BTreeMap<String, String>>,
-    /// Whether this set is all that the application may ask for (default `true`); else it shares the application with others.
-    #[serde(default = "yes")]
-    pub exclusive: bool,
-    /// How long operations may take.
-    pub timeouts: Option<Timeouts>,
-    /// Permission keys, such as `microsoft_graph/application/User.Read.All`. Known while planning.
-    pub permissions: Computed<BTreeSet<String>>,
-    /// Id of each permission, by permission key.
-    pub permission_ids: Computed<BTreeMap<String, String>>,
-    /// Version of the profile that the permissions are from.
-    pub profile_version: Computed<u32>,
-    /// How much the permissions let their holder do, by the provider's own table.
-    pub risk: Computed<RiskSummary>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Identity of a permission set: the application that it is of.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct ConnectorPermissionSetKey {
-    /// Tenant (GUID).
-    pub tenant_id: Option<String>,
-    /// Object id of the application.
-    pub application_id: String,
-}
-
-/// What only we remember of a permission set.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ConnectorPermissionSetPrivate {
-    /// What was last declared, and which of it this resource added.
-    #[serde(flatten)]
-    owned: Ownership<PermissionId>,
-    /// What else the application asked for at the last refresh, in shared mode.
-    #[serde(default, serialize_with = "ownership::write_entries", deserialize_with = "ownership::read_entries")]
-    foreign: BTreeSet<PermissionId>,
-    /// Version of the profile that was last applied.
-    #[serde(default)]
-    profile_version: Option<u32>,
-    /// What we wrote a moment ago.
-    #[serde(default)]
-    writes: Writes,
-}
-
-type State = Stored<ConnectorPermissionSet, ConnectorPermissionSetPrivate>;
-
-const WORDS: Words = Words {
-    holder: "The application",
-    has: "asks for",
-    had: "asked for",
-    entries: "permissions",
-    resource: "set",
-    remove: "withdraw",
-    removed: "withdrawn",
-    at: "exclusive",
-};
 
 impl Resource for ConnectorPermissionSet {
     const NAME: &'static str = "m365_connector_permission_set";
@@ -258,14 +175,6 @@ impl Resource for ConnectorPermissionSet {
         state.value.permissions = BTreeSet::new().into();
         change(&mut state, &remove, false, &mut claim, cx).await.map(|_| ())
     }
-}
-
-/// What is known of names, and the private data by that: a later version of the catalogue may know an id that an earlier one did not.
-fn names_of<'a>(private: &mut ConnectorPermissionSetPrivate, cx: &'a Cx) -> Names<'a> {
-    let names = Names::new(cx).remembering(private.owned.declared());
-    private.owned = std::mem::take(&mut private.owned).by(|one| names.again(one));
-    private.foreign = private.foreign.iter().map(|one| names.again(one)).collect();
-    names
 }
 
 /// Makes the application ask for `permissions` as they are planned, and for no more of `remove`. Gives what is declared.
@@ -477,26 +386,6 @@ impl State {
 }
 
 impl ConnectorPermissionSet {
-    /// Nothing but defaults: what an import starts from.
-    fn imported(tenant: &str, application: &str) -> State {
-        let value = Self {
-            tenant_id: tenant.to_owned().into(),
-            application_id: application.to_owned().into(),
-            profile: None,
-            features: BTreeSet::new(),
-            include_optional: false,
-            apis: None,
-            acknowledge: None,
-            exclusive: true,
-            timeouts: None,
-            permissions: Computed::Null,
-            permission_ids: Computed::Null,
-            profile_version: Computed::Null,
-            risk: Computed::Null,
-        };
-        Stored { value, private: ConnectorPermissionSetPrivate::default(), exists: true }
-    }
-
     /// Plans what the configuration asks for. Where only spellings have changed, such as by an upgrade of the catalogue, what was there
     /// stays.
     fn plan_permissions(

@@ -1,6 +1,6 @@
 //! What an application asks for in Graph, and one change of it: merged into a fresh read, written once, and read back.
 
-use super::{State, WORDS};
+use super::model::{State, WORDS};
 use crate::catalog::Kind;
 use crate::framework::Result;
 use crate::graph::{Application, ApplicationPatch, RequiredResourceAccess, ResourceAccess, Span, View, Writes};
