@@ -56,6 +56,10 @@ impl Resource for AdminConsent {
         let before = prior.map(|prior| &prior.value);
         plan_tenant(&mut state.value.tenant_id, before.map(|before| &before.tenant_id), cx)?;
         state.plan_among_others(cx)?;
+        let mut names = names_of(&mut state.private, cx);
+        if let Some(before) = before {
+            state.value.keep_spellings(before, &names);
+        }
         let Some(texts) = state.value.permissions.known().cloned() else {
             state.value.status = Computed::Unknown;
             return Ok(());
@@ -66,7 +70,6 @@ impl Resource for AdminConsent {
             let at = Path::attribute("exceptions").then(Step::Key(text.clone()));
             all.extend(named([text], &at, &mut found));
         }
-        let mut names = names_of(&mut state.private, cx);
         let declared = names.declared(&texts);
         found.take(scopes_fit(&declared, &names, cx));
         state.warn_of_exceptions(&declared, &names, cx);

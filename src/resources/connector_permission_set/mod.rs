@@ -92,6 +92,9 @@ impl Resource for ConnectorPermissionSet {
             found.take(cx.preflight_application(&state.value.tenant_id, application).await);
         }
         found.take(state.plan_among_others(cx));
+        if let Some(before) = before {
+            state.value.keep_spellings(before, &names);
+        }
         found.into_result()
     }
 
