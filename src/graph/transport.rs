@@ -8,7 +8,7 @@ use super::fresh::{APPLICATIONS, Fresh, SERVICE_PRINCIPALS};
 use super::http;
 use super::known_keys::KnownKeys;
 use super::snapshot::Snapshot;
-use super::writes::WINDOW;
+use super::writes::{Span, WINDOW};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use secrecy::{ExposeSecret, SecretString};
@@ -161,6 +161,11 @@ impl Graph {
     pub fn now(&self) -> jiff::Timestamp {
         let offset = jiff::SignedDuration::from_secs(self.shared.offset.load(Ordering::Relaxed));
         jiff::Timestamp::now().checked_add(offset).unwrap_or_else(|_| jiff::Timestamp::now())
+    }
+
+    /// From a moment before a read until now, after it.
+    pub fn since(&self, from: jiff::Timestamp) -> Span {
+        Span { from, to: self.now() }
     }
 
     /// Whether this client has written anything yet.

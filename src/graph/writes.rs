@@ -10,6 +10,29 @@ use std::collections::{BTreeMap, BTreeSet};
 /// promises nothing; reports speak of seconds, at times of minutes.
 pub const WINDOW: SignedDuration = SignedDuration::from_mins(2);
 
+/// When a read was asked for and answered, by the server's clock: the answer is the truth of some moment in between. One that a replica
+/// gave within the window of a write is judged as such, however long it was under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The last moment before the read.
+    pub from: Timestamp,
+    /// The moment after it.
+    pub to: Timestamp,
+}
+
+impl Span {
+    fn is_soon_after(self, write: Timestamp) -> bool {
+        // Before the first answer of a server its clock is not known: either end may be the only true one.
+        is_recent(write, self.from) || is_recent(write, self.to)
+    }
+}
+
+impl From<Timestamp> for Span {
+    fn from(at: Timestamp) -> Self {
+        Self { from: at, to: at }
+    }
+}
+
 /// What a read shows of an object, entry by entry: each grant, scope, requested permission, credential or property by a name of its
 /// own. An entry that is not there is absent.
 pub type View = BTreeMap<String, Value>;
@@ -66,9 +89,12 @@ impl Writes {
         }
     }
 
-    /// What the entry shows, read at `now` by the server's clock.
-    pub fn shows(&self, now: Timestamp, name: &str, seen: Option<&Value>) -> Shows {
-        let Some(write) = self.entries.get(name).filter(|write| is_recent(write.at, now)) else { return Shows::Ours };
+    /// What the entry shows in a read.
+    pub fn shows(&self, read: impl Into<Span>, name: &str, seen: Option<&Value>) -> Shows {
+        let read = read.into();
+        let Some(write) = self.entries.get(name).filter(|write| read.is_soon_after(write.at)) else {
+            return Shows::Ours;
+        };
         let seen = digest(seen);
         match (seen == write.now, write.earlier.contains(&seen)) {
             (true, _) => Shows::Ours,
@@ -78,8 +104,9 @@ impl Writes {
     }
 
     /// Entries of `seen` that show what was there before a recent write of ours.
-    pub fn stale(&self, now: Timestamp, seen: &View) -> BTreeSet<String> {
-        let stale = |name: &&String| self.shows(now, name, seen.get(*name)) == Shows::Stale;
+    pub fn stale(&self, read: impl Into<Span>, seen: &View) -> BTreeSet<String> {
+        let read = read.into();
+        let stale = |name: &&String| self.shows(read, name, seen.get(*name)) == Shows::Stale;
         self.entries.keys().filter(stale).cloned().collect()
     }
 
@@ -145,6 +172,17 @@ mod tests {
         assert_eq!(shows(&writes, 100, "name", Some("planted")), Shows::Foreign);
         assert_eq!(shows(&writes, 122, "name", Some("a")), Shows::Ours, "the window is over: the caller finds drift");
         assert_eq!(shows(&writes, -3600, "name", Some("a")), Shows::Ours, "the clock was set back");
+    }
+
+    #[test]
+    fn an_answer_is_as_old_as_its_question() {
+        let mut writes = Writes::default();
+        writes.wrote(at(0), &view(&[("name", "a")]), &view(&[("name", "b")]));
+        let read =
+            |from: i64, to: i64| writes.stale(Span { from: at(from), to: at(to) }, &view(&[("name", "a")])).len();
+        assert_eq!([read(100, 110), read(100, 300), read(130, 300)], [1, 1, 0]);
+        // From a clock that was wrong until the answer came.
+        assert_eq!(read(-90_000, 100), 1);
     }
 
     #[test]

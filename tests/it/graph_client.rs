@@ -93,6 +93,24 @@ async fn lag_of_a_minute_is_waited_for_and_nothing_is_written_again() {
 }
 
 #[tokio::test]
+async fn an_answer_that_came_late_is_judged_by_the_time_of_its_question() {
+    let tenant = Tenant::start().await;
+    let (id, _) = application(&tenant, json!({})).await;
+    let (graph, mut writes) = (client(&tenant), Writes::default());
+    lag(&tenant, json!({ "seconds": 60, "replicas": ["stale"] }), "PT1S").await;
+    rename(&graph, &id, "y", &mut writes).await;
+    let read = async || {
+        let found = graph.application(&id).await;
+        // Others keep the client busy until the window is over; it learns of the server's time by them.
+        tenant.control(Method::POST, "clock", Some(json!({ "advance": "PT3M" }))).await;
+        graph.application("00000000-0000-4000-8000-000000000000").await.map(|_| ())?;
+        found
+    };
+    let found = graph.settled_read(&writes, read, |app| named(&app.as_ref().unwrap().display_name)).await.unwrap();
+    assert_eq!((found.seen.unwrap().display_name.as_str(), found.stale.len()), ("y", 0));
+}
+
+#[tokio::test]
 async fn what_does_not_show_within_the_window_stands_all_the_same() {
     let tenant = Tenant::start().await;
     let (id, _) = application(&tenant, json!({})).await;

@@ -12,6 +12,7 @@ use crate::resources::ownership::{Declared, refuse_in_apply};
 use crate::resources::permissions::{Names, PermissionId};
 use crate::resources::stale::warn_of_stale;
 use crate::resources::today;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a change is to reach.
@@ -39,6 +40,8 @@ struct Work<'a, 'c> {
     cx: &'c Cx,
     graph: Graph,
     client: String,
+    /// The moment before the last look.
+    looked: Timestamp,
     /// What was refused. One refusal leaves all else to be done.
     refused: Diagnostics,
 }
@@ -52,7 +55,8 @@ pub(super) async fn make<'c>(
     cx: &'c Cx,
 ) -> Result<()> {
     let (graph, client) = (claim.tenant.graph.clone(), state.value.service_principal_id.get()?.clone());
-    let mut work = Work { state, claim, names, change, cx, graph, client, refused: Diagnostics::default() };
+    let (looked, refused) = (graph.now(), Diagnostics::default());
+    let mut work = Work { state, claim, names, change, cx, graph, client, looked, refused };
     let Some((granted, going)) = work.look().await? else {
         // Nothing is granted to a principal that is gone.
         return match change.declared.is_empty() {
@@ -87,6 +91,7 @@ impl Work<'_, '_> {
         let graph = self.graph.clone();
         let mut waits = graph.waits();
         loop {
+            self.looked = graph.now();
             let Some(granted) = Granted::read(&self.claim.tenant, &self.client, self.names, self.cx).await? else {
                 return Ok(None);
             };
@@ -110,7 +115,7 @@ impl Work<'_, '_> {
     /// What is granted in fact.
     fn present(&self, granted: &Granted) -> BTreeSet<PermissionId> {
         let writes = &self.state.private.writes;
-        overlaid(granted.permissions(), &writes.stale(self.graph.now(), &granted.view()), writes)
+        overlaid(granted.permissions(), &writes.stale(self.graph.since(self.looked), &granted.view()), writes)
     }
 
     /// What a create does about grants that are there already.
@@ -287,13 +292,13 @@ impl Work<'_, '_> {
 
     /// Scopes of one API, with what a replica does not show yet of our own writes as we wrote it.
     fn as_written(&self, mut texts: BTreeSet<String>, scopes: &Scopes) -> BTreeSet<String> {
-        let (writes, now) = (&self.state.private.writes, self.graph.now());
+        let (writes, read) = (&self.state.private.writes, self.graph.since(self.looked));
         let app_id = scopes.all().next().map(PermissionId::app_id);
         let of_api = |one: &&PermissionId| one.kind() == Kind::Delegated && Some(one.app_id()) == app_id;
         for permission in self.change.declared.keys().chain(self.change.revoke).filter(of_api) {
             let Some(text) = self.names.name(permission) else { continue };
             let (name, seen) = (entry(permission), texts.contains(&text).then(|| true.into()));
-            if writes.shows(now, &name, seen.as_ref()) == Shows::Stale {
+            if writes.shows(read, &name, seen.as_ref()) == Shows::Stale {
                 match writes.is_there(&name) {
                     true => texts.insert(text),
                     false => texts.remove(&text),

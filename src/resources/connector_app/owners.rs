@@ -45,13 +45,15 @@ impl State {
 
     /// The present owners, read afresh; what a replica shows as it was before a recent write of ours is taken from `prior`.
     pub(super) async fn present_owners(&self, id: &str, prior: &State, graph: &Graph) -> Result<BTreeSet<String>> {
+        let from = graph.now();
         let mut present = owners_of(graph, id).await?;
+        let read = graph.since(from);
         let known: BTreeSet<String> =
             prior.value.owners.known().into_iter().flatten().map(|owner| owner.to_lowercase()).collect();
         let all: BTreeSet<String> = present.union(&known).cloned().collect();
         for owner in all {
             let seen = present.contains(&owner).then(|| json!(true));
-            if self.private.writes.shows(graph.now(), &entry(&owner), seen.as_ref()) == Shows::Stale {
+            if self.private.writes.shows(read, &entry(&owner), seen.as_ref()) == Shows::Stale {
                 if known.contains(&owner) {
                     present.insert(owner)
                 } else {

@@ -196,13 +196,15 @@ impl ConnectorApp {
             return Ok(None);
         }
         // Tags are one collection that holds ours too: merged on a fresh read, so that none of anybody's is lost.
+        let from = graph.now();
         let fresh = graph.application(id).await?;
+        let read = graph.since(from);
         if patch.sign_in_audience.is_some() {
             patch.access_token_version = self.token_version(fresh.as_ref());
         }
         let Some(present) = fresh.map(|fresh| fresh.tags) else { return Ok(Some(patch)) };
         let mut visible = visible_tags(&present);
-        if writes.shows(graph.now(), &property("tags"), Some(&json!(visible))) == Shows::Stale {
+        if writes.shows(read, &property("tags"), Some(&json!(visible))) == Shows::Stale {
             visible = prior.tags.known().cloned().unwrap_or_default();
         }
         let wanted = confirmed_tags(retagged.unwrap_or(&visible), &present);

@@ -3,7 +3,7 @@
 use super::model::{State, WORDS};
 use crate::catalog::Kind;
 use crate::framework::Result;
-use crate::graph::{Application, ApplicationPatch, Graph, RequiredResourceAccess, ResourceAccess, View, Writes};
+use crate::graph::{Application, ApplicationPatch, RequiredResourceAccess, ResourceAccess, Span, View, Writes};
 use crate::provider::{Claim, Cx};
 use crate::resources::connector_app::is_marker;
 use crate::resources::missing::no_such_application;
@@ -98,6 +98,7 @@ pub(super) async fn write(state: &mut State, claim: &mut Claim<'_>, change: &Cha
     let (mut is_first, tried) = (true, format!("PATCH /applications/{id}"));
     let mut others = graph.waits();
     let present = loop {
+        let from = graph.now();
         let Some(app) = graph.application(&id).await? else {
             // An application that is gone asks for nothing any more.
             return match change.declared.is_empty() {
@@ -108,7 +109,7 @@ pub(super) async fn write(state: &mut State, claim: &mut Claim<'_>, change: &Cha
         let mut asked = requested(&app);
         // What somebody else has written since our last write is the truth, entry by entry too.
         if is_first {
-            asked = as_written(asked, &state.private.writes, &graph);
+            asked = as_written(asked, &state.private.writes, graph.since(from));
             if change.is_create {
                 change.meet(&asked, state, claim, cx)?;
             }
@@ -137,7 +138,7 @@ pub(super) async fn write(state: &mut State, claim: &mut Claim<'_>, change: &Cha
         }
         claim.release();
         let writes = &state.private.writes;
-        let is_ours = |app: &Application| as_written(requested(app), writes, &graph) == wanted;
+        let is_ours = |app: &Application| as_written(requested(app), writes, graph.now()) == wanted;
         let shown = |app: &Option<Application>| match app {
             // Nothing of a third value has to be waited for.
             Some(app) if !is_ours(app) => view(Some(&wanted)),
@@ -165,8 +166,8 @@ pub(super) async fn write(state: &mut State, claim: &mut Claim<'_>, change: &Cha
 }
 
 /// What is asked for, with what a replica does not show yet of our own writes as we wrote it.
-fn as_written(asked: BTreeSet<PermissionId>, writes: &Writes, graph: &Graph) -> BTreeSet<PermissionId> {
-    let stale = writes.stale(graph.now(), &view(Some(&asked)));
+fn as_written(asked: BTreeSet<PermissionId>, writes: &Writes, read: impl Into<Span>) -> BTreeSet<PermissionId> {
+    let stale = writes.stale(read, &view(Some(&asked)));
     overlaid(asked, &stale, writes)
 }
 

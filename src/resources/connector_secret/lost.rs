@@ -52,6 +52,13 @@ fn leftovers<'a>(found: &'a [Password], name: &str, now: Timestamp) -> Vec<&'a P
     found.iter().filter(young).filter(|one| !is_rotated(one)).collect()
 }
 
+/// Those of `made` that earlier tries of the request have made whose answer is `added`. None of them is what the state had `before`, also
+/// where its name and its start, in whole seconds, are the same.
+pub(super) fn doubles(made: &[Password], added: &str, before: &BTreeSet<String>) -> BTreeSet<String> {
+    let is_double = |one: &&Password| !one.is(added) && !before.iter().any(|known| one.is(known));
+    made.iter().filter(is_double).map(|one| one.key_id.clone()).collect()
+}
+
 impl State {
     /// Before a create: what is wrong with the application, and which secrets are taken for its own that a lost answer left behind.
     /// They are named here, and nothing but what is named is removed; also in apply, where the CLI plans once more.
@@ -191,6 +198,23 @@ mod tests {
         assert!(!Password { display_name: Some("siem".to_owned()), ..replaced(FIRST) }.replaces(FIRST));
         let whole = Password { start_date_time: Some(Timestamp::UNIX_EPOCH.into()), ..replaced(FIRST) };
         assert!(!whole.replaces(FIRST) && !whole.replaces("no guid"));
+    }
+
+    #[test]
+    fn what_the_state_had_is_no_double_of_what_was_made_in_the_same_second() {
+        let made: Vec<_> = ["before", "LOST", "added"]
+            .map(|key_id| Password {
+                key_id: key_id.to_owned(),
+                display_name: Some(format!("siem{MARKER}")),
+                hint: None,
+                start_date_time: Some(Timestamp::UNIX_EPOCH.into()),
+                end_date_time: None,
+            })
+            .into();
+        assert_eq!(
+            doubles(&made, "Added", &BTreeSet::from(["Before".to_owned()])),
+            BTreeSet::from(["LOST".to_owned()])
+        );
     }
 
     #[test]

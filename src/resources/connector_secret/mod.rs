@@ -17,7 +17,7 @@ use crate::graph::{AddedPassword, Date, Graph, GraphError, NewPassword, Password
 use crate::provider::lifetime::days;
 use crate::provider::{Cx, Planned, Services, Tenant};
 use jiff::{SignedDuration, Timestamp};
-use lost::{MARKER, trace};
+use lost::{MARKER, doubles, trace};
 use model::{State, a_month, age_key, half_a_year, known};
 use rotation::Rotation;
 use secrecy::ExposeSecret;
@@ -107,7 +107,7 @@ impl Resource for ConnectorSecret {
             cx.run()?.take(target, []);
         }
         claim.release();
-        state.settle(&new, &added, &tenant.graph, cx).await;
+        state.settle(&new, &added, &BTreeSet::new(), &tenant.graph, cx).await;
         Ok(())
     }
 
@@ -155,7 +155,7 @@ impl Resource for ConnectorSecret {
             state.value.key_ids = known(kept.iter().chain([&added.key_id]));
             state.value.holds(&added)?;
             claim.release();
-            state.settle(&new, &added, &graph, cx).await;
+            state.settle(&new, &added, &prior.own(), &graph, cx).await;
         }
         state.remove(&app, remove, &graph, cx).await;
         Ok(())
@@ -251,15 +251,19 @@ impl State {
     }
 
     /// Removes what earlier tries of the same request have made, and waits until a read shows the new secret, so that whoever needs it
-    /// finds it. It is made by now: a failure is a warning.
-    async fn settle(&mut self, new: &NewPassword, added: &AddedPassword, graph: &Graph, cx: &Cx) {
+    /// finds it. It is made by now: a failure is a warning. `before`: what the state had already.
+    async fn settle(
+        &mut self,
+        new: &NewPassword,
+        added: &AddedPassword,
+        before: &BTreeSet<String>,
+        graph: &Graph,
+        cx: &Cx,
+    ) {
         let app = self.value.application_id.known().cloned().unwrap_or_default();
         if added.may_have_doubles {
             match graph.passwords_made_by(&app, new, Some(&added.key_id)).await {
-                Ok(all) => {
-                    let doubles = all.into_iter().map(|one| one.key_id).filter(|id| !id.eq_ignore_ascii_case(&added.key_id));
-                    self.remove(&app, doubles.collect(), graph, cx).await;
-                }
+                Ok(all) => self.remove(&app, doubles(&all, &added.key_id, before), graph, cx).await,
                 Err(why) => cx.warn(Diagnostic::warning("A second secret may have been made").help(format!(
                     "Graph failed while it made the secret {} of the application {app}, which was asked for again; whether the first try left one behind could not be seen: {why}",
                     added.key_id
