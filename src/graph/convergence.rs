@@ -74,9 +74,9 @@ impl Graph {
     ) -> Result<Settled<T>, E> {
         let mut waits = self.waits();
         loop {
-            let from = self.now();
+            let asked = self.asks();
             let seen = read().await?;
-            let stale = writes.stale(self.since(from), &view(&seen));
+            let stale = writes.stale(self.since(asked), &view(&seen));
             if stale.is_empty() {
                 return Ok(Settled { seen, stale });
             }

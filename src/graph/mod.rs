@@ -59,4 +59,4 @@ pub use organization::{Organization, VerifiedDomain};
 pub use password::{AddedPassword, NewPassword, Password};
 pub use service_principal::{AppRole, PermissionScope, ServicePrincipal, ServicePrincipalPatch};
 pub use transport::{Graph, Limits, Options};
-pub use writes::{Shows, Span, View, WINDOW, Writes};
+pub use writes::{Asked, Shows, Span, View, WINDOW, Writes};

@@ -8,7 +8,7 @@ use super::fresh::{APPLICATIONS, Fresh, SERVICE_PRINCIPALS};
 use super::http;
 use super::known_keys::KnownKeys;
 use super::snapshot::Snapshot;
-use super::writes::{Span, WINDOW};
+use super::writes::{Asked, Span, WINDOW};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use secrecy::{ExposeSecret, SecretString};
@@ -22,6 +22,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// In place of an offset: no answer has told the server's time yet.
+const UNTOLD: i64 = i64::MIN;
 
 /// Requests under way at once, for one tenant: what the CLI's ten parallel operations need, and no burst beyond.
 const IN_FLIGHT: usize = 16;
@@ -67,6 +70,7 @@ struct Shared {
     tokens: TokenCache,
     in_flight: Semaphore,
     /// Server's clock minus ours, in seconds, from the last `Date`.
+    /// Seconds by which the server's clock is ahead, once an answer has told.
     offset: AtomicI64,
     /// Whether anything but a read was sent.
     written: AtomicBool,
@@ -133,7 +137,7 @@ impl Graph {
             scope,
             tokens: TokenCache::default(),
             in_flight: Semaphore::new(IN_FLIGHT),
-            offset: AtomicI64::new(0),
+            offset: AtomicI64::new(UNTOLD),
             written: AtomicBool::new(false),
             fresh: Fresh::default(),
             snapshot: Snapshot::default(),
@@ -159,13 +163,25 @@ impl Graph {
 
     /// The server's present time, as its last `Date` header tells; the local clock before the first answer.
     pub fn now(&self) -> jiff::Timestamp {
-        let offset = jiff::SignedDuration::from_secs(self.shared.offset.load(Ordering::Relaxed));
-        jiff::Timestamp::now().checked_add(offset).unwrap_or_else(|_| jiff::Timestamp::now())
+        self.server_time().unwrap_or_else(jiff::Timestamp::now)
     }
 
-    /// From a moment before a read until now, after it.
-    pub fn since(&self, from: jiff::Timestamp) -> Span {
-        Span { from, to: self.now() }
+    /// The server's present time; `None` before the first answer.
+    fn server_time(&self) -> Option<jiff::Timestamp> {
+        let offset = Some(self.shared.offset.load(Ordering::Relaxed)).filter(|offset| *offset != UNTOLD)?;
+        jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(offset)).ok()
+    }
+
+    /// The moment before a read that is about to be asked for: [`Self::since`] tells when it was answered.
+    pub fn asks(&self) -> Asked {
+        Asked { at: self.server_time(), here: Instant::now() }
+    }
+
+    /// From the moment before a read until now, after it.
+    pub fn since(&self, asked: Asked) -> Span {
+        let to = self.now();
+        let then = || to - jiff::SignedDuration::try_from(asked.here.elapsed()).unwrap_or_default();
+        Span { from: asked.at.unwrap_or_else(then), to }
     }
 
     /// Whether this client has written anything yet.

@@ -4,7 +4,7 @@ use super::granted::{Granted, PRINCIPAL, entry, overlaid};
 use super::model::{State, WORDS};
 use crate::catalog::Kind;
 use crate::framework::{Diagnostic, Diagnostics, Result};
-use crate::graph::{Graph, GraphError, PermissionGrant, Shows, View, WINDOW};
+use crate::graph::{Asked, Graph, GraphError, PermissionGrant, Shows, View, WINDOW};
 use crate::provider::apis::{Principal, offered};
 use crate::provider::{Claim, Cx};
 use crate::resources::missing::no_such_principal;
@@ -12,7 +12,6 @@ use crate::resources::ownership::{Declared, refuse_in_apply};
 use crate::resources::permissions::{Names, PermissionId};
 use crate::resources::stale::warn_of_stale;
 use crate::resources::today;
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a change is to reach.
@@ -41,7 +40,7 @@ struct Work<'a, 'c> {
     graph: Graph,
     client: String,
     /// The moment before the last look.
-    looked: Timestamp,
+    looked: Asked,
     /// What was refused. One refusal leaves all else to be done.
     refused: Diagnostics,
 }
@@ -55,7 +54,7 @@ pub(super) async fn make<'c>(
     cx: &'c Cx,
 ) -> Result<()> {
     let (graph, client) = (claim.tenant.graph.clone(), state.value.service_principal_id.get()?.clone());
-    let (looked, refused) = (graph.now(), Diagnostics::default());
+    let (looked, refused) = (graph.asks(), Diagnostics::default());
     let mut work = Work { state, claim, names, change, cx, graph, client, looked, refused };
     let Some((granted, going)) = work.look().await? else {
         // Nothing is granted to a principal that is gone.
@@ -91,7 +90,7 @@ impl Work<'_, '_> {
         let graph = self.graph.clone();
         let mut waits = graph.waits();
         loop {
-            self.looked = graph.now();
+            self.looked = graph.asks();
             let Some(granted) = Granted::read(&self.claim.tenant, &self.client, self.names, self.cx).await? else {
                 return Ok(None);
             };

@@ -45,9 +45,9 @@ impl State {
 
     /// The present owners, read afresh; what a replica shows as it was before a recent write of ours is taken from `prior`.
     pub(super) async fn present_owners(&self, id: &str, prior: &State, graph: &Graph) -> Result<BTreeSet<String>> {
-        let from = graph.now();
+        let asked = graph.asks();
         let mut present = owners_of(graph, id).await?;
-        let read = graph.since(from);
+        let read = graph.since(asked);
         let known: BTreeSet<String> =
             prior.value.owners.known().into_iter().flatten().map(|owner| owner.to_lowercase()).collect();
         let all: BTreeSet<String> = present.union(&known).cloned().collect();

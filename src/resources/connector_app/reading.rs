@@ -196,9 +196,9 @@ impl ConnectorApp {
             return Ok(None);
         }
         // Tags are one collection that holds ours too: merged on a fresh read, so that none of anybody's is lost.
-        let from = graph.now();
+        let asked = graph.asks();
         let fresh = graph.application(id).await?;
-        let read = graph.since(from);
+        let read = graph.since(asked);
         if patch.sign_in_audience.is_some() {
             patch.access_token_version = self.token_version(fresh.as_ref());
         }

@@ -98,7 +98,7 @@ pub(super) async fn write(state: &mut State, claim: &mut Claim<'_>, change: &Cha
     let (mut is_first, tried) = (true, format!("PATCH /applications/{id}"));
     let mut others = graph.waits();
     let present = loop {
-        let from = graph.now();
+        let asked_at = graph.asks();
         let Some(app) = graph.application(&id).await? else {
             // An application that is gone asks for nothing any more.
             return match change.declared.is_empty() {
@@ -109,7 +109,7 @@ pub(super) async fn write(state: &mut State, claim: &mut Claim<'_>, change: &Cha
         let mut asked = requested(&app);
         // What somebody else has written since our last write is the truth, entry by entry too.
         if is_first {
-            asked = as_written(asked, &state.private.writes, graph.since(from));
+            asked = as_written(asked, &state.private.writes, graph.since(asked_at));
             if change.is_create {
                 change.meet(&asked, state, claim, cx)?;
             }
