@@ -14,9 +14,9 @@ use super::review::{Review, check_acknowledge};
 use super::stale::warn_of_stale;
 use super::{plan_tenant, target, today};
 use crate::catalog::{Kind, PermissionKey};
-use crate::framework::{Computed, Diagnostic, Diagnostics, Path, Resource, Result, Step, Stored};
+use crate::framework::{Computed, Diagnostic, Diagnostics, Path, Resource, Result, Step, Stored, is_guid};
 use crate::graph::Writes;
-use crate::graph::needed::{GRANT_ROLE, READ_ROLES, READ_SCOPES, REVOKE_ROLE, WRITE_SCOPES};
+use crate::graph::needed::{ADD_API, GRANT_ROLE, READ_ROLES, READ_SCOPES, REVOKE_ROLE, WRITE_SCOPES};
 use crate::provider::preflight::Work;
 use crate::provider::{Claim, Cx, Planned, Services, Tenant};
 use change::Change;
@@ -285,13 +285,13 @@ impl State {
     }
 
     /// What the plan will do to what is `present`.
-    fn work(
+    fn work<'p>(
         &self,
         prior: Option<&State>,
-        declared: &Declared<PermissionId>,
+        declared: &'p Declared<PermissionId>,
         present: &BTreeSet<PermissionId>,
         names: &Names<'_>,
-    ) -> Vec<Work<'static>> {
+    ) -> Vec<Work<'p>> {
         let excepted = self.excepted(names);
         let shown = prior.is_some().then(|| present.iter().cloned()).into_iter().flatten();
         let revoked = self.private.owned.may_remove(self.value.exclusive, shown);
@@ -309,7 +309,9 @@ impl State {
             (any(&revoked, Kind::Application), &REVOKE_ROLE),
             (any(&granted, Kind::Delegated) || any(&revoked, Kind::Delegated), &WRITE_SCOPES),
         ];
-        all.into_iter().filter(|(is_done, _)| *is_done).map(|(_, operation)| Work::new(operation)).collect()
+        let all = all.into_iter().filter(|(is_done, _)| *is_done).map(|(_, operation)| Work::new(operation));
+        let apis: BTreeSet<&str> = granted.iter().map(|one| one.app_id()).filter(|app_id| is_guid(app_id)).collect();
+        all.chain(apis.into_iter().map(|api| Work { absent_api: Some(api), ..Work::new(&ADD_API) })).collect()
     }
 
     /// What `permissions` means in the tenant.
