@@ -421,7 +421,8 @@ impl State {
             names.ask(&tenant, apis.map(|one| one.app_id().to_owned()).collect(), cx).await?;
             let declared = self.declared_by(&names);
             let undeclared = self.value.undeclared(&granted, &declared, today(&graph), &names);
-            refuse_in_plan(&undeclared, &WORDS, &target, cx)?;
+            let stands = declared.keys().all(|one| granted.contains(one));
+            refuse_in_plan(&undeclared, &WORDS, &target, stands, cx)?;
         }
         Ok(granted)
     }

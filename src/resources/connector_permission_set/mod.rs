@@ -382,7 +382,8 @@ impl State {
             }
             let meant: BTreeSet<PermissionId> = declared.keys().map(|one| named.again(one)).collect();
             let undeclared = named.listed(undeclared.into_iter().filter(|one| !meant.contains(*one)), declared);
-            refuse_in_plan(&undeclared, &WORDS, &target, cx)?;
+            let stands = meant.iter().all(|one| present.contains(one));
+            refuse_in_plan(&undeclared, &WORDS, &target, stands, cx)?;
         }
         Ok(present)
     }
