@@ -9,6 +9,8 @@ mod environment;
 mod errors;
 pub mod guardrails;
 pub mod lifetime;
+pub(crate) mod missing;
+pub(crate) mod permissions;
 pub mod policies;
 pub mod preflight;
 pub mod risk;
