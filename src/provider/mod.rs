@@ -3,6 +3,7 @@
 pub mod apis;
 pub mod claim;
 pub mod config;
+pub(crate) mod connector_sign_in;
 pub mod credential_key;
 pub mod credentials;
 mod environment;
