@@ -34,6 +34,7 @@ mod layering;
 mod least_roles;
 mod mirror;
 mod mocks;
+mod module;
 mod oldest_clis;
 mod ownership;
 mod pem;
