@@ -84,6 +84,29 @@ const ADD_PRINCIPAL: Right =
     Right { least: "Application.ReadWrite.All", own: None, or: None, wider: &["Directory.ReadWrite.All"] };
 const READ_POLICIES: Right = Right { least: "Policy.Read.All", own: None, or: None, wider: &[] };
 
+const READ_SUBSCRIPTIONS: Right = Right {
+    least: "LicenseAssignment.Read.All",
+    own: None,
+    or: Some("Organization.Read.All"),
+    wider: &[
+        "LicenseAssignment.ReadWrite.All",
+        "Organization.ReadWrite.All",
+        "Directory.Read.All",
+        "Directory.ReadWrite.All",
+    ],
+};
+const READ_ROLE_HOLDERS: Right = Right {
+    least: "RoleManagement.Read.Directory",
+    own: None,
+    or: None,
+    wider: &[
+        "RoleManagement.Read.All",
+        "RoleManagement.ReadWrite.Directory",
+        "Directory.Read.All",
+        "Directory.ReadWrite.All",
+    ],
+};
+
 /// Global Administrator.
 const GLOBAL: &str = "62e90394-69f5-4237-9190-012177145e10";
 /// Privileged Role Administrator.
@@ -157,6 +180,22 @@ operations! {
         methods: READ,
         path: "/organization",
         rights: &[READ_TENANT],
+        directory_roles: READERS,
+    };
+    /// See what the tenant is licensed for (`m365_connector_prerequisites`).
+    READ_LICENCES = Operation {
+        purpose: "See what the tenant is licensed for (`m365_connector_prerequisites`)",
+        methods: READ,
+        path: "/subscribedSkus",
+        rights: &[READ_SUBSCRIPTIONS],
+        directory_roles: READERS,
+    };
+    /// See who holds a directory role (`m365_connector_prerequisites`).
+    READ_HOLDERS = Operation {
+        purpose: "See who holds a directory role (`m365_connector_prerequisites`)",
+        methods: READ,
+        path: "/roleManagement/directory/roleAssignments",
+        rights: &[READ_ROLE_HOLDERS],
         directory_roles: READERS,
     };
     /// See whether an application has a policy of its own that counts instead of the tenant's (optional).

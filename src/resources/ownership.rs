@@ -1,6 +1,8 @@
 //! Exclusive and shared: which entries of an object (grants, requested permissions, credentials, roles) a resource declares, which of
 //! them it added, and what it may take away again. Entries compare by meaning; how somebody spells one is only shown.
 
+pub(crate) use crate::provider::permissions::Declared;
+
 use crate::framework::{Diagnostic, Result, Severity};
 use crate::provider::guardrails::DESTROY;
 use crate::provider::{Claim, Cx, Target};
@@ -8,9 +10,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
-
-/// Entries with all spellings in which they are declared.
-pub(crate) type Declared<E> = BTreeMap<E, BTreeSet<String>>;
 
 /// What a resource remembers of its entries, in its private data. `E`: an entry by meaning, as text through `Display` and `FromStr`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

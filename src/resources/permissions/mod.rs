@@ -1,10 +1,9 @@
 //! What the permission set and the consent share: permissions by meaning, how they are spelled, and what is said of them.
 
 mod checks;
-mod names;
 
-pub(crate) use checks::{DEFAULT_ROLE, Named, look_up, named, report};
-pub(crate) use names::{Names, PermissionId};
+pub(crate) use crate::provider::permissions::{Names, PermissionId};
+pub(crate) use checks::{Named, look_up, named, report};
 
 pub(crate) use super::ownership::{Declared, listed};
 use crate::catalog::{Kind, PermissionKey};
