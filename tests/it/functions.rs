@@ -125,6 +125,10 @@ async fn an_error_is_at_its_argument_and_names_the_way_on() {
             ),
             ("profile_permissions(\"threatdefence-graph\", [\"intun\"], false)", &["\"features\" parameter", "intune"]),
             ("permission_id(null, \"application\", \"x\")", &["\"api\" parameter", "must not be null"]),
+            ("permission_key(\"microsoft_graph\", null, \"x\")", &["\"kind\" parameter", "must not be null"]),
+            ("parse_permission_key(null)", &["\"key\" parameter", "must not be null"]),
+            ("profile_permissions(null, [], false)", &["\"profile\" parameter", "must not be null"]),
+            ("admin_consent_url(null, \"x\")", &["\"tenant_id\" parameter", "must not be null"]),
         ] {
             refused(&workspace, &format!("provider::m365::{expression}"), expected).await;
         }
@@ -155,14 +159,23 @@ async fn an_error_is_at_its_argument_and_names_the_way_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_known_yet_stays_unknown() {
     every_cli(async |workspace, _| {
-        workspace
-            .write(&format!(
-                "{HEAD}resource \"terraform_data\" \"x\" {{\n  input = \"User.Read.All\"\n}}\noutput \"x\" {{\n  value = provider::m365::permission_id(\"microsoft_graph\", \"application\", terraform_data.x.output)\n}}\noutput \"y\" {{\n  value = provider::m365::profile_permissions(\"threatdefence-graph\", [terraform_data.x.output], false)\n}}\n"
-            ))
-            .unwrap();
+        let calls = [
+            "permission_id(\"microsoft_graph\", \"application\", terraform_data.x.output)",
+            "permission_key(terraform_data.x.output, \"application\", \"User.Read.All\")",
+            "permission_key(\"directory\", \"role\", terraform_data.x.output)",
+            "parse_permission_key(terraform_data.x.output)",
+            "admin_consent_url(\"contoso.com\", \"11111111-2222-3333-4444-555555555555\", terraform_data.x.output)",
+            "profile_permissions(\"threatdefence-graph\", [terraform_data.x.output], false)",
+        ];
+        let output =
+            |(number, call): (usize, &&str)| format!("output \"x{number}\" {{\n  value = provider::m365::{call}\n}}\n");
+        let outputs: String = calls.iter().enumerate().map(output).collect();
+        let made = "resource \"terraform_data\" \"x\" {\n  input = \"User.Read.All\"\n}\n";
+        workspace.write(&format!("{HEAD}{made}{outputs}")).unwrap();
         let (_, plan, _) = workspace.plan(&[]).await.unwrap();
-        assert_eq!(plan["output_changes"]["x"]["after_unknown"], json!(true));
-        assert_eq!(plan["output_changes"]["y"]["after_unknown"], json!(true));
+        for (number, call) in calls.iter().enumerate() {
+            assert_eq!(plan["output_changes"][format!("x{number}")]["after_unknown"], json!(true), "{call}");
+        }
     })
     .await;
 }
