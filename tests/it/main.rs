@@ -42,6 +42,7 @@ mod preflight;
 mod processes;
 mod read_your_writes;
 mod renames;
+mod replacements;
 mod sandbox_answers;
 mod sandbox_certificates;
 mod sandbox_clients;
