@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 pub(super) struct Failure {
     pub status: StatusCode,
     code: &'static str,
-    message: String,
+    pub message: String,
 }
 
 impl Failure {

@@ -10,6 +10,8 @@
 //! - `{base}/platforms/app_service/token`, `…/github/token`, `…/azure_devops/oidctoken`: what App Service, GitHub Actions and Azure DevOps
 //!   offer to what runs there.
 //! - `{base}/graph/v1.0/…`, `{base}/v1.0/…`, and the same with `beta`, which has what the other has: Microsoft Graph. Tokens carry the roles that their principal holds in the directory.
+//! - `{base}/pages`: pages for a person, see `pages/mod.rs`; `{base}/login/{tenant}/adminconsent` and `…/v2.0/adminconsent`: Entra's
+//!   admin consent page.
 //! - `{base}/control/tenants/{tenant}/v1.0/…`: the same directory for an administrator who needs no token: changes behind a client's
 //!   back, also where an application locks its principals. Not in the request log. Only there subscriptions come and go (`POST`, `PATCH`
 //!   and `DELETE` of `/subscribedSkus`), and roles that somebody may take (`POST …/roleEligibilitySchedules`).
@@ -31,7 +33,7 @@
 //! - `{base}/control/faults`: requests that fail, wait or lose their connection; see `server/faults.rs`.
 //! - `{base}/control/lag`: reads that do not see the last writes yet; see `server/lag.rs`.
 //!
-//! Each file imports only what stands further down here: `control`, `server` (the HTTP door, batches, faults, replicas, the state file),
+//! Each file imports only what stands further down here: `server/http`, `pages`, `control`, `server` (the HTTP door, batches, faults, replicas, the state file),
 //! `login` (tokens), `directory` (paths), a file for each of Graph's entities, `odata`, `call`, `types`, `shapes`, `store`.
 
 mod answers;
@@ -52,6 +54,7 @@ mod moment;
 mod odata;
 mod organization;
 mod owners;
+mod pages;
 mod policies;
 mod principal;
 mod relations;

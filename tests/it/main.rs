@@ -55,6 +55,7 @@ mod sandbox_faults;
 mod sandbox_lag;
 mod sandbox_lock;
 mod sandbox_login;
+mod sandbox_pages;
 mod sandbox_refusals;
 mod sandbox_roles;
 mod sandbox_rules;

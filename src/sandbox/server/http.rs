@@ -1,4 +1,4 @@
-//! The HTTP door: takes requests, answers them from the cloud, and lets faults have their way with both.
+//! The HTTP door: takes requests, answers them from the cloud, and lets faults have their way with both; pages for a person go past them.
 
 use super::authority::Authority;
 use super::batch;
@@ -13,6 +13,7 @@ use crate::sandbox::errors::Failure;
 use crate::sandbox::login::endpoints::Endpoint;
 use crate::sandbox::login::{self, documents, platforms};
 use crate::sandbox::odata;
+use crate::sandbox::pages::{self, Page, Visit};
 use crate::sandbox::store::World;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
@@ -29,6 +30,9 @@ const SLOW_PIECES: usize = 8;
 const ODATA: &str =
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
 const CHALLENGE: &str = "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", client_id=\"00000003-0000-0000-c000-000000000000\"";
+
+/// What a page may use: its own style, and nothing else. Not `form-action`, which would stop the consent page's way back.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
 /// What all requests share.
 #[derive(Clone)]
@@ -76,6 +80,9 @@ pub(super) async fn answer(
 ) -> Response {
     let request = Request { method, uri, headers, body };
     let target = request.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    if let Some(page) = visit(&shared, &request) {
+        return page;
+    }
     let observed = !target.starts_with("/control/");
     let fault = if observed { shared.cloud().arrives(&request, &target) } else { None };
     if let Some(fault) = &fault {
@@ -124,15 +131,59 @@ impl Cloud {
     }
 }
 
-/// Carries a request out. Before the answer, since what a client was told is not lost; looking at a new tenant makes it.
+/// Carries a request out, and saves what it changed.
 fn commit(shared: &Shared, cloud: &mut Cloud, request: &Request) -> Answer {
+    saving(shared, cloud, request, |cloud| route(shared, cloud, request), |answer| answer.0.is_success())
+}
+
+/// Does what a request asks. Saved before the answer, since what a client was told is not lost; looking at a new tenant makes it.
+fn saving<T>(
+    shared: &Shared,
+    cloud: &mut Cloud,
+    request: &Request,
+    work: impl FnOnce(&mut Cloud) -> T,
+    is_done: impl FnOnce(&T) -> bool,
+) -> T {
     let tenants = cloud.world.tenants.len();
-    let answer = route(shared, cloud, request);
-    let changed = request.method != Method::GET && answer.0.is_success() || tenants != cloud.world.tenants.len();
+    let answer = work(cloud);
+    let changed = request.method != Method::GET && is_done(&answer) || tenants != cloud.world.tenants.len();
     if changed && let Err(why) = shared.save(&cloud.world) {
         eprintln!("The sandbox's state was not saved: {why}");
     }
     answer
+}
+
+/// A page, where the request is for one.
+fn visit(shared: &Shared, request: &Request) -> Option<Response> {
+    let base = base(shared, &request.headers);
+    let visit = Visit {
+        method: &request.method,
+        path: request.uri.path(),
+        query: request.uri.query().unwrap_or_default(),
+        form: &request.body,
+        origin: request.headers.get("origin").and_then(|value| value.to_str().ok()),
+        base: &base,
+    };
+    let mut cloud = shared.cloud();
+    // A button may have done a part of its work before it was refused.
+    let page = saving(shared, &mut cloud, request, |cloud| pages::answer(cloud, &visit), Option::is_some)?;
+    let (status, kind, body) = match page {
+        Page::Shown(status, text) => (status, "text/html; charset=utf-8", text),
+        Page::Style => (StatusCode::OK, "text/css; charset=utf-8", pages::STYLE.to_owned()),
+        Page::Moved(to) => {
+            let mut response = respond(StatusCode::SEE_OTHER, None, "", None, cloud.world.now());
+            response.headers_mut().insert("location", to.parse().ok()?);
+            return Some(response);
+        }
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static(kind));
+    headers.insert("cache-control", HeaderValue::from_static("no-store"));
+    headers.insert("content-security-policy", HeaderValue::from_static(POLICY));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    Some(response)
 }
 
 /// The id of an answer: a refusal names it too, beside the client's own.
