@@ -78,6 +78,10 @@ const READ_TENANT: Right = Right {
     or: None,
     wider: &["Organization.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"],
 };
+/// An identity that acts as itself has to own the application whose principal it makes with the narrow permission, and nobody owns
+/// Microsoft's. Source: microsoft-graph-docs, issue 16138.
+const ADD_PRINCIPAL: Right =
+    Right { least: "Application.ReadWrite.All", own: None, or: None, wider: &["Directory.ReadWrite.All"] };
 const READ_POLICIES: Right = Right { least: "Policy.Read.All", own: None, or: None, wider: &[] };
 
 const READ_SUBSCRIPTIONS: Right = Right {
@@ -256,6 +260,14 @@ operations! {
         methods: WRITE,
         path: "/servicePrincipals",
         rights: &[OWNED],
+        directory_roles: MANAGERS,
+    };
+    /// Add the service principal of an API that the tenant lacks.
+    ADD_API = Operation {
+        purpose: "Add the service principal of an API that the tenant lacks",
+        methods: &["POST"],
+        path: "/servicePrincipals",
+        rights: &[ADD_PRINCIPAL],
         directory_roles: MANAGERS,
     };
 }

@@ -45,6 +45,7 @@ mod prerequisites;
 mod processes;
 mod read_your_writes;
 mod renames;
+mod replacements;
 mod sandbox_answers;
 mod sandbox_certificates;
 mod sandbox_clients;

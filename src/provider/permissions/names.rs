@@ -164,6 +164,11 @@ impl<'a> Names<'a> {
         texts.into_iter().filter_map(|text| Some(self.id(&text.parse().ok()?))).collect()
     }
 
+    /// What texts mean; `None` where one of them is no key.
+    pub(crate) fn meant<'t>(&self, texts: impl IntoIterator<Item = &'t String>) -> Option<BTreeSet<PermissionId>> {
+        texts.into_iter().map(|text| Some(self.id(&text.parse().ok()?))).collect()
+    }
+
     /// Keys as they are declared, by what they mean; what is no key is left out.
     pub(crate) fn declared<'t>(&self, texts: impl IntoIterator<Item = &'t String>) -> Declared<PermissionId> {
         let mut declared = Declared::new();

@@ -93,6 +93,9 @@ impl Resource for ConnectorPermissionSet {
             found.take(cx.preflight_application(&state.value.tenant_id, application).await);
         }
         found.take(state.plan_among_others(cx));
+        if let Some(before) = before {
+            state.value.keep_spellings(before, &names);
+        }
         found.into_result()
     }
 
@@ -380,7 +383,8 @@ impl State {
             }
             let meant: BTreeSet<PermissionId> = declared.keys().map(|one| named.again(one)).collect();
             let undeclared = named.listed(undeclared.into_iter().filter(|one| !meant.contains(*one)), declared);
-            refuse_in_plan(&undeclared, &WORDS, &target, cx)?;
+            let stands = meant.iter().all(|one| present.contains(one));
+            refuse_in_plan(&undeclared, &WORDS, &target, stands, cx)?;
         }
         Ok(present)
     }
