@@ -1,7 +1,8 @@
 //! The list of everything that is served, above all of it.
 
 use crate::data_sources::{
-    ApiPermissions, ClientConfig, ConnectorAppSource, ConnectorProfile, ConnectorProfiles, Tenant,
+    ApiPermissions, ClientConfig, ConnectorAppSource, ConnectorPrerequisites, ConnectorProfile, ConnectorProfiles,
+    ConsentStatus, Tenant,
 };
 use crate::ephemeral::ConnectorToken;
 use crate::framework::{Registry, Server};
@@ -29,8 +30,10 @@ pub fn registry() -> Registry<Services> {
         .data_source::<ApiPermissions>()
         .data_source::<ClientConfig>()
         .data_source::<ConnectorAppSource>()
+        .data_source::<ConnectorPrerequisites>()
         .data_source::<ConnectorProfile>()
         .data_source::<ConnectorProfiles>()
+        .data_source::<ConsentStatus>()
         .data_source::<Tenant>()
         .ephemeral::<ConnectorToken>()
         .function::<AdminConsentUrl>()

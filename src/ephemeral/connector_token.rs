@@ -5,22 +5,14 @@ use crate::framework::{
     Computed, Diagnostic, EphemeralResource, Lease, OpenTimeout, Result, Secret, Value, configurable, guid, is_guid,
 };
 use crate::graph::{
-    Assertion, AuthError, Certificate, ClientAssertion, ClientCertificate, ClientSecret, Graph, GraphError, TokenSource,
+    Assertion, AuthError, Certificate, ClientAssertion, ClientCertificate, ClientSecret, GraphError, TokenSource,
 };
+use crate::provider::connector_sign_in::{PERHAPS_TOO_NEW, Refused, signed_in};
 use crate::provider::{Cx, Services};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
-
-/// First wait before a refused sign-in is tried again, doubled up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// Refusals that a credential, an application or a consent also gets while Entra still replicates it: unknown secret, application,
-/// service principal, certificate, federated credential. Source: Microsoft's list of AADSTS error codes.
-const PERHAPS_TOO_NEW: &[u32] = &[7_000_215, 700_016, 7_000_229, 700_027, 70_021, 700_213];
 
 /// Signs in as a connector, with the credential that its vendor gets, and shows the permissions that are really in its token. Fails
 /// where the sign-in is refused, so that a pipeline stops before the vendor does. Neither the credential nor the token is in plan or
@@ -81,7 +73,7 @@ impl EphemeralResource for ConnectorToken {
             self.tenant_id.known().map(String::as_str),
             format!("{api}/.default"),
         )?;
-        let claims = match signed_in(&graph, cx).await {
+        let claims = match signed_in(&graph, cx.deadline, cx).await {
             Ok(claims) => claims,
             Err(Refused { why: GraphError::Auth { why, .. }, tries }) => {
                 return Err(self.refused(credential.attribute, &why, tries).into());
@@ -210,36 +202,5 @@ impl ConnectorToken {
              otherwise it has been removed, or was never this application's.",
             if tries == 1 { "once".to_owned() } else { format!("{tries} times") }
         ))
-    }
-}
-
-struct Refused {
-    why: GraphError,
-    tries: u32,
-}
-
-/// What the token says, once Entra gives one or refuses for good.
-async fn signed_in(graph: &Graph, cx: &Cx) -> std::result::Result<crate::graph::Claims, Refused> {
-    let (mut tries, mut wait, mut refusal) = (1, FIRST_WAIT, None);
-    loop {
-        let why = match graph.token_claims().await {
-            Ok(claims) => return Ok(claims),
-            // The refusal before says more than that the time ran out meanwhile.
-            Err(GraphError::DeadlineExceeded { tried, last }) => {
-                refusal.unwrap_or(GraphError::DeadlineExceeded { tried, last })
-            }
-            Err(why) => why,
-        };
-        let may_pass = matches!(&why, GraphError::Auth { why: AuthError::Rejected { code, .. }, .. } if PERHAPS_TOO_NEW.contains(code));
-        if !may_pass || Instant::now() + wait >= cx.deadline {
-            return Err(Refused { why, tries });
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = cx.cancelled.cancelled() => return Err(Refused { why: GraphError::Cancelled, tries }),
-        }
-        refusal = Some(why);
-        tries += 1;
-        wait = (wait * 2).min(LONGEST_WAIT);
     }
 }

@@ -67,11 +67,13 @@ pub fn with_defaults(schema: &Schema, config: &Dynamic) -> Dynamic {
 }
 
 /// What the hook decided, with everything that is configured put back as the CLI sent it: a struct cannot hold a collection of
-/// which one part is unknown, nor a refinement.
-pub fn overlay(schema: &Schema, base: &Dynamic, decided: Dynamic, config: &Dynamic) -> Dynamic {
+/// which one part is unknown, nor a refinement. A hook that finds a change without meaning plans the prior value instead: the CLI takes
+/// that or the configured one, nothing else. Source: Terraform's "Resource Instance Change Lifecycle", on PlanResourceChange.
+pub fn overlay(schema: &Schema, base: &Dynamic, decided: Dynamic, prior: &Dynamic, config: &Dynamic) -> Dynamic {
     let Dynamic::Map(mut decided) = decided else { return decided };
-    for name in schema.attributes.keys() {
-        if !config.get(name).is_null() {
+    for name in schema.attributes.keys().filter(|name| !config.get(name).is_null()) {
+        let before = prior.get(name);
+        if before.is_null() || decided.get(name) != Some(before) {
             decided.insert(name.clone(), base.get(name).clone());
         }
     }
@@ -277,8 +279,26 @@ mod tests {
         // A struct can only say that the whole is unknown.
         let Dynamic::Map(mut decided) = base.clone() else { unreachable!() };
         decided.insert("tags".into(), Dynamic::unknown());
-        let planned = overlay(&schema, &base, Dynamic::Map(decided), &config);
+        let planned = overlay(&schema, &base, Dynamic::Map(decided), &Dynamic::Null, &config);
         assert_eq!(plan_faults(&schema, &Dynamic::Null, &config, &planned), Vec::<String>::new());
         assert_eq!(planned.get("tags"), config.get("tags"));
+    }
+
+    #[test]
+    fn of_what_is_configured_a_hook_may_plan_the_prior_value_and_no_third_one() {
+        let base = initial(&schema(), &prior(), &config("A"));
+        let decided = |name: &str| {
+            let Dynamic::Map(mut decided) = base.clone() else { unreachable!() };
+            decided.insert("name".into(), name.into());
+            Dynamic::Map(decided)
+        };
+        for (says, planned) in [("a", "a"), ("A", "A"), ("z", "A")] {
+            let planned_as = overlay(&schema(), &base, decided(says), &prior(), &config("A"));
+            assert_eq!(*planned_as.get("name"), planned.into());
+            assert_eq!(plan_faults(&schema(), &prior(), &config("A"), &planned_as), Vec::<String>::new());
+        }
+        // Where nothing was, there is nothing to keep.
+        let base = initial(&schema(), &Dynamic::Null, &config("A"));
+        assert_eq!(*overlay(&schema(), &base, decided("a"), &Dynamic::Null, &config("A")).get("name"), "A".into());
     }
 }

@@ -1,7 +1,7 @@
 //! What the functions on permissions share: the kinds of key, and how a permission is found.
 
-use crate::catalog::{Api, Catalog, Kind, LookupError, Permission};
-use crate::framework::{Diagnostic, Result};
+use crate::catalog::{Catalog, Kind, LookupError, ROLE_KEY, directory_role};
+use crate::framework::{Diagnostic, Result, is_guid};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +34,18 @@ impl KeyKind {
     }
 }
 
-/// The permission that the built-in catalogue has. The error is at the argument at fault, and says where else to look.
-pub(super) fn found(api: &str, kind: KeyKind, value: &str) -> Result<(&'static Api, &'static Permission)> {
+/// A permission or directory role by its one spelling and its id.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub key: String,
+    pub id: String,
+}
+
+/// The permission or directory role that the built-in catalogue has. The error is at the argument at fault, and says where else to look.
+pub(super) fn found(api: &str, kind: KeyKind, value: &str) -> Result<Found> {
+    if api == DIRECTORY {
+        return role(kind, value);
+    }
     let (catalog, kind) = (Catalog::built_in(), kind.of_permission(api)?);
     let elsewhere = "Functions know the built-in catalogue only; the data source `m365_api_permissions` with `live = true` reads what the tenant itself has.";
     let Some(api) = catalog.api(api) else {
@@ -46,11 +56,33 @@ pub(super) fn found(api: &str, kind: KeyKind, value: &str) -> Result<(&'static A
             .into());
     };
     match catalog.find(api, kind, value) {
-        Ok(permission) => Ok((api, permission)),
+        Ok(permission) => Ok(Found { key: api.key_of(permission).to_string(), id: permission.id.clone() }),
         Err(why) => Err(Diagnostic::error(format!("{} has no {kind} permission \"{value}\"", api.key))
             .at("value")
             .help(why.advice())
             .help(elsewhere)
+            .into()),
+    }
+}
+
+/// A directory role: a built-in one by any of its names or its id, another one by its id alone.
+fn role(kind: KeyKind, value: &str) -> Result<Found> {
+    if kind != KeyKind::Role {
+        return Err(Diagnostic::error("The directory has no permissions")
+            .at("kind")
+            .help("The kind of a directory role is \"role\". Permissions belong to an API, such as `microsoft_graph`.")
+            .into());
+    }
+    match directory_role(value) {
+        Ok(role) => Ok(Found { key: format!("{ROLE_KEY}{}", role.name), id: role.id.clone() }),
+        Err(_) if is_guid(value) => {
+            let id = value.to_lowercase();
+            Ok(Found { key: format!("{ROLE_KEY}{id}"), id })
+        }
+        Err(why) => Err(Diagnostic::error("There is no such directory role")
+            .at("value")
+            .help(why.to_string())
+            .help("Functions know the built-in roles only; a custom one is named by the id of its definition.")
             .into()),
     }
 }

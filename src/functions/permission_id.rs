@@ -8,16 +8,16 @@ use serde::Deserialize;
 /// The function.
 pub struct PermissionId;
 
-/// The id (GUID) of a permission in the built-in catalogue.
+/// The id (GUID) of a permission in the built-in catalogue, or of a directory role.
 ///
-/// Resources of other providers, and Graph itself, name permissions by it.
+/// Resources of other providers, and Graph itself, name permissions and roles by it.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Arguments {
-    /// API: a short name of the catalogue, such as `microsoft_graph`, or the API's client id.
+    /// API: a short name of the catalogue, such as `microsoft_graph`, or the API's client id. `directory` for a directory role.
     api: String,
-    /// `application` or `delegated`.
+    /// `application` or `delegated`; `role` for a directory role.
     kind: KeyKind,
-    /// Name of the permission, such as `User.Read.All`.
+    /// Name of the permission, such as `User.Read.All`, or of the role, such as `Global Reader`.
     value: String,
 }
 
@@ -26,8 +26,7 @@ impl Function for PermissionId {
     type Arguments = Arguments;
     type Output = String;
 
-    fn call(arguments: Arguments) -> Result<String> {
-        let (_, permission) = found(&arguments.api, arguments.kind, &arguments.value)?;
-        Ok(permission.id.clone())
+    fn call(Arguments { api, kind, value }: Arguments) -> Result<String> {
+        found(&api, kind, &value).map(|found| found.id)
     }
 }

@@ -76,12 +76,15 @@ impl Graph {
         loop {
             let asked = self.asks();
             let seen = read().await?;
-            let stale = writes.stale(self.since(asked), &view(&seen));
+            let (span, shown) = (self.since(asked), view(&seen));
+            let stale = writes.stale(span, &shown);
             if stale.is_empty() {
                 return Ok(Settled { seen, stale });
             }
             match waits.again(WINDOW, None).await {
                 Ok(true) => {}
+                // The window ended while this read was under way: what the next one shows is the truth.
+                Ok(false) if writes.stale(span.to, &shown).is_empty() => {}
                 Ok(false) | Err(GraphError::DeadlineExceeded { .. }) => return Ok(Settled { seen, stale }),
                 Err(why) => return Err(why.into()),
             }

@@ -78,7 +78,34 @@ const READ_TENANT: Right = Right {
     or: None,
     wider: &["Organization.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"],
 };
+/// An identity that acts as itself has to own the application whose principal it makes with the narrow permission, and nobody owns
+/// Microsoft's. Source: microsoft-graph-docs, issue 16138.
+const ADD_PRINCIPAL: Right =
+    Right { least: "Application.ReadWrite.All", own: None, or: None, wider: &["Directory.ReadWrite.All"] };
 const READ_POLICIES: Right = Right { least: "Policy.Read.All", own: None, or: None, wider: &[] };
+
+const READ_SUBSCRIPTIONS: Right = Right {
+    least: "LicenseAssignment.Read.All",
+    own: None,
+    or: Some("Organization.Read.All"),
+    wider: &[
+        "LicenseAssignment.ReadWrite.All",
+        "Organization.ReadWrite.All",
+        "Directory.Read.All",
+        "Directory.ReadWrite.All",
+    ],
+};
+const READ_ROLE_HOLDERS: Right = Right {
+    least: "RoleManagement.Read.Directory",
+    own: None,
+    or: None,
+    wider: &[
+        "RoleManagement.Read.All",
+        "RoleManagement.ReadWrite.Directory",
+        "Directory.Read.All",
+        "Directory.ReadWrite.All",
+    ],
+};
 
 /// Global Administrator.
 const GLOBAL: &str = "62e90394-69f5-4237-9190-012177145e10";
@@ -155,6 +182,22 @@ operations! {
         rights: &[READ_TENANT],
         directory_roles: READERS,
     };
+    /// See what the tenant is licensed for (`m365_connector_prerequisites`).
+    READ_LICENCES = Operation {
+        purpose: "See what the tenant is licensed for (`m365_connector_prerequisites`)",
+        methods: READ,
+        path: "/subscribedSkus",
+        rights: &[READ_SUBSCRIPTIONS],
+        directory_roles: READERS,
+    };
+    /// See who holds a directory role (`m365_connector_prerequisites`).
+    READ_HOLDERS = Operation {
+        purpose: "See who holds a directory role (`m365_connector_prerequisites`)",
+        methods: READ,
+        path: "/roleManagement/directory/roleAssignments",
+        rights: &[READ_ROLE_HOLDERS],
+        directory_roles: READERS,
+    };
     /// See whether an application has a policy of its own that counts instead of the tenant's (optional).
     READ_OWN_POLICY = Operation {
         purpose: "See whether an application has a policy of its own that counts instead of the tenant's (optional)",
@@ -217,6 +260,14 @@ operations! {
         methods: WRITE,
         path: "/servicePrincipals",
         rights: &[OWNED],
+        directory_roles: MANAGERS,
+    };
+    /// Add the service principal of an API that the tenant lacks.
+    ADD_API = Operation {
+        purpose: "Add the service principal of an API that the tenant lacks",
+        methods: &["POST"],
+        path: "/servicePrincipals",
+        rights: &[ADD_PRINCIPAL],
         directory_roles: MANAGERS,
     };
 }

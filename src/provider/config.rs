@@ -64,7 +64,8 @@ pub struct ProviderConfig {
     pub environment: Option<Value<String>>,
     /// Base URLs to use instead of the cloud's own.
     pub endpoints: Option<Value<EndpointsConfig>>,
-    /// File with further trusted root certificates (PEM), for proxies and private clouds. `SSL_CERT_FILE` is honoured too.
+    /// File with further trusted root certificates (PEM), for proxies and private clouds. `SSL_CERT_FILE` is honoured too. Environment:
+    /// `M365_CA_CERTIFICATE_PATH`.
     pub ca_certificate_path: Option<Value<String>>,
     /// Folders with further connector profiles (`*.toml`), relative to the working directory. They may not redefine a built-in one.
     pub catalog_paths: Option<Value<Vec<String>>>,
@@ -83,9 +84,10 @@ pub struct ProviderConfig {
 /// Base URLs of a cloud, without version path. Plain `http` is allowed to loopback addresses only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointsConfig {
-    /// Base URL of the login service, such as `https://login.microsoftonline.com`.
+    /// Base URL of the login service, such as `https://login.microsoftonline.com`. Environment: `M365_LOGIN_URL`.
     pub login: Option<String>,
     /// Base URL of Microsoft Graph, such as `https://graph.microsoft.com`. Tokens are asked for `<graph>/.default`.
+    /// Environment: `M365_GRAPH_URL`.
     pub graph: Option<String>,
 }
 
@@ -183,7 +185,7 @@ impl ProviderConfig {
             found.take(environment(name));
         }
         if let Some(Value::Known(endpoints)) = &self.endpoints {
-            found.take(endpoints.over(Endpoints::public()));
+            found.take(endpoints.check());
         }
         if let Some(Value::Known(tenant)) = &self.tenant_id {
             found.take(tenant_form(tenant));
@@ -246,7 +248,8 @@ impl ProviderConfig {
             text(self.tenant_id, "tenant_id", &["M365_TENANT_ID", "ARM_TENANT_ID", "AZURE_TENANT_ID"], tenant_form);
         let client_id =
             text(self.client_id, "client_id", &["M365_CLIENT_ID", "ARM_CLIENT_ID", "AZURE_CLIENT_ID"], client_form);
-        let ca_certificate = text(self.ca_certificate_path, "ca_certificate_path", &[], |_| Ok(())).map(PathBuf::from);
+        let ca_certificate =
+            text(self.ca_certificate_path, "ca_certificate_path", &["M365_CA_CERTIFICATE_PATH"], |_| Ok(()));
         found.into_result()?;
         let environment = named.as_deref().map_or(Ok(Environment::Public), environment)?;
         let sandbox = environment == Environment::Sandbox;
@@ -255,12 +258,12 @@ impl ProviderConfig {
             _ => endpoints(environment),
         };
         let endpoints = match self.endpoints {
-            Some(Value::Known(endpoints)) => endpoints.over(cloud)?,
             Some(Value::Unknown) => {
                 unknown.push("endpoints");
                 cloud
             }
-            None => cloud,
+            Some(Value::Known(endpoints)) => endpoints.or_environment(lookup)?.over(cloud),
+            None => EndpointsConfig::default().or_environment(lookup)?.over(cloud),
         };
         let catalog_paths = match self.catalog_paths {
             Some(Value::Known(paths)) => paths.into_iter().map(PathBuf::from).collect(),
@@ -305,7 +308,7 @@ impl ProviderConfig {
             method,
             endpoints,
             environment,
-            ca_certificate,
+            ca_certificate: ca_certificate.map(PathBuf::from),
             catalog_paths,
             guardrails: guardrails.ready()?,
             max_secret_lifetime: guardrails.max_secret_lifetime,
@@ -370,8 +373,8 @@ impl Environment {
 }
 
 impl EndpointsConfig {
-    /// These URLs where given, else the cloud's. Fails on a URL that is none, or that would send credentials in the clear.
-    fn over(&self, cloud: Endpoints) -> Result<Endpoints> {
+    /// Fails on a URL that is none, or that would send credentials in the clear.
+    fn check(&self) -> Result<()> {
         let mut found = Diagnostics::default();
         for (name, url) in [("login", &self.login), ("graph", &self.graph)] {
             let Some(url) = url else { continue };
@@ -383,11 +386,35 @@ impl EndpointsConfig {
                 );
             }
         }
-        found.into_result()?;
+        found.into_result()
+    }
+
+    /// With the environment's URLs where the block gives none; they have passed no check yet.
+    fn or_environment(self, lookup: Lookup<'_>) -> Result<Self> {
+        let mut found = Diagnostics::default();
+        let mut told = |variable: &str, alone: Self| {
+            let wrong = alone.check().err().into_iter().flat_map(|wrong| wrong.0);
+            found.0.extend(wrong.map(|one| one.help(format!("It comes from the variable `{variable}`."))));
+        };
+        let login = self.login.or_else(|| {
+            let (variable, url) = variable(lookup, &["M365_LOGIN_URL"])?;
+            told(variable, Self { login: Some(url.clone()), graph: None });
+            Some(url)
+        });
+        let graph = self.graph.or_else(|| {
+            let (variable, url) = variable(lookup, &["M365_GRAPH_URL"])?;
+            told(variable, Self { login: None, graph: Some(url.clone()) });
+            Some(url)
+        });
+        found.into_result().map(|()| Self { login, graph })
+    }
+
+    /// These URLs where given, else the cloud's.
+    fn over(&self, cloud: Endpoints) -> Endpoints {
         let trimmed = |url: &Option<String>, cloud: String| {
             url.as_ref().map_or(cloud, |url| url.trim_end_matches('/').to_owned())
         };
-        Ok(Endpoints { login: trimmed(&self.login, cloud.login), graph: trimmed(&self.graph, cloud.graph) })
+        Endpoints { login: trimmed(&self.login, cloud.login), graph: trimmed(&self.graph, cloud.graph) }
     }
 }
 
@@ -504,5 +531,38 @@ mod tests {
         }
         let good = [("M365_TENANT_ID", "contoso.onmicrosoft.com"), ("M365_CLIENT_ID", SANDBOX_CLIENT)];
         assert!(resolved(&good).is_ok());
+    }
+
+    #[test]
+    fn the_environment_says_where_the_cloud_is_and_whom_to_trust() {
+        let settings = resolved(&[
+            ("M365_LOGIN_URL", "https://login.contoso.example/"),
+            ("M365_GRAPH_URL", "https://graph.contoso.example"),
+            ("M365_CA_CERTIFICATE_PATH", "/etc/contoso.pem"),
+        ])
+        .unwrap();
+        let Endpoints { login, graph } = settings.endpoints;
+        assert_eq!(
+            (login.as_str(), graph.as_str()),
+            ("https://login.contoso.example", "https://graph.contoso.example")
+        );
+        assert_eq!(settings.ca_certificate, Some(PathBuf::from("/etc/contoso.pem")));
+
+        let found = resolved(&[("M365_LOGIN_URL", "http://login.contoso.example"), ("M365_GRAPH_URL", "graph")]);
+        for (one, variable) in found.unwrap_err().0.iter().zip(["M365_LOGIN_URL", "M365_GRAPH_URL"]) {
+            assert!(one.detail.contains(&format!("`{variable}`")), "{one:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_of_the_block_wins_over_the_environment_s_and_the_other_one_is_still_heard() {
+        let block = EndpointsConfig { login: Some("https://block.example".to_owned()), graph: None };
+        let config = ProviderConfig { endpoints: Some(Value::Known(block)), ..ProviderConfig::default() };
+        let settings = config.resolve(&|name| {
+            Some(format!("https://{}.example", name.to_lowercase()))
+                .filter(|_| name.ends_with("_URL") && name.starts_with("M365_") && !name.contains("OIDC"))
+        });
+        let Endpoints { login, graph } = settings.unwrap().endpoints;
+        assert_eq!((login.as_str(), graph.as_str()), ("https://block.example", "https://m365_graph_url.example"));
     }
 }

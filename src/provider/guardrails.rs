@@ -398,6 +398,8 @@ mod tests {
         );
         refuses(&Guardrails { max_risk: Some(Risk::Medium), ..Guardrails::default() }, unknown());
         assert!(severities(&allowing(&["windows_defender_atp/*"]), &[unknown()]) == [Severity::Error]);
+        // Of an allow list too; what it counts as, high, is judged by the other limits.
+        assert!(severities(&allowing(&["microsoft_graph/application/Mail.*"]), &[unknown()]).is_empty());
     }
 
     #[test]

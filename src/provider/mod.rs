@@ -3,12 +3,15 @@
 pub mod apis;
 pub mod claim;
 pub mod config;
+pub(crate) mod connector_sign_in;
 pub mod credential_key;
 pub mod credentials;
 mod environment;
 mod errors;
 pub mod guardrails;
 pub mod lifetime;
+pub(crate) mod missing;
+pub(crate) mod permissions;
 pub mod policies;
 pub mod preflight;
 pub mod risk;

@@ -1,7 +1,6 @@
 //! `m365_connector_certificate`: a certificate with which a connector signs in. Only the public part is ever seen here.
 
 use super::connector_app::confirm_create;
-use super::missing::{deleted_application, no_such_application};
 use super::x509::{self, Certificate};
 use super::{not_replicated, plan_tenant, target, today};
 use crate::framework::{
@@ -10,6 +9,7 @@ use crate::framework::{
 };
 use crate::graph::{Graph, GraphError, Holder, KeyCredential, KeysFate, Settled, View, Writes};
 use crate::provider::lifetime::days;
+use crate::provider::missing::{deleted_application, no_such_application};
 use crate::provider::{Claim, Cx, Planned, Services};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;

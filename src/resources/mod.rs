@@ -7,7 +7,6 @@ pub mod connector_credentials_exclusive;
 pub mod connector_federated_credential;
 pub mod connector_permission_set;
 pub mod connector_secret;
-mod missing;
 mod ownership;
 pub mod permissions;
 mod redirect_uris;

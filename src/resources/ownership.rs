@@ -1,15 +1,15 @@
 //! Exclusive and shared: which entries of an object (grants, requested permissions, credentials, roles) a resource declares, which of
 //! them it added, and what it may take away again. Entries compare by meaning; how somebody spells one is only shown.
 
-use crate::framework::{Diagnostic, Result};
+pub(crate) use crate::provider::permissions::Declared;
+
+use crate::framework::{Diagnostic, Result, Severity};
+use crate::provider::guardrails::DESTROY;
 use crate::provider::{Claim, Cx, Target};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
-
-/// Entries with all spellings in which they are declared.
-pub(crate) type Declared<E> = BTreeMap<E, BTreeSet<String>>;
 
 /// What a resource remembers of its entries, in its private data. `E`: an entry by meaning, as text through `Display` and `FromStr`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -160,6 +160,7 @@ impl Words {
             .help(format!("An exclusive {resource} would {remove} these without the plan having shown it:\n{}", listed(all)))
             .help(format!("Declare them, import the {resource} with the id `{id}` so that a plan shows what will change, or set `exclusive = false`."))
             .help(format!("Where another address of this configuration managed them until now, say with a `moved` block that the {resource} has only been renamed. Under `create_before_destroy` the former {resource} still stands: apply once without replacing it, or do without."))
+            .help(DESTROY)
     }
 
     fn on_their_way_out(&self, all: &[String]) -> Diagnostic {
@@ -188,7 +189,14 @@ impl Words {
 
 /// The plan of an exclusive create that meets what nobody declared: it would remove it without any plan having shown it. Where the
 /// object in the state is this very instance's, because it is tainted or replaced, a destroy comes first: then it is only said.
-pub(crate) fn refuse_in_plan(undeclared: &[String], words: &Words, target: &Target, cx: &Cx) -> Result<()> {
+/// `stands`: all that is declared is there already, as where this is apply and the target has a deposed self; then the create refuses.
+pub(crate) fn refuse_in_plan(
+    undeclared: &[String],
+    words: &Words,
+    target: &Target,
+    stands: bool,
+    cx: &Cx,
+) -> Result<()> {
     if undeclared.is_empty() {
         return Ok(());
     }
@@ -199,7 +207,12 @@ pub(crate) fn refuse_in_plan(undeclared: &[String], words: &Words, target: &Targ
         cx.warn(words.on_their_way_out(undeclared));
         return Ok(());
     }
-    Err(error.into())
+    if !stands {
+        return Err(error.into());
+    }
+    cx.refuse_in_plan(error.clone())?;
+    cx.warn(Diagnostic { severity: Severity::Warning, ..error }.help("The apply refuses. Nothing will be changed."));
+    Ok(())
 }
 
 /// The same in apply, before the first write, for a create whose object no plan could look at, or that comes before the destroy of

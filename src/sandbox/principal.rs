@@ -111,6 +111,8 @@ pub(super) fn create(world: &mut World, tenant: &str, caller: &Caller, body: Obj
     if !directory.unlicensed.contains(&app_id)
         && let Some(made) = seed::first_party(directory, &app_id)
     {
+        // Nobody here owns it, so that the narrow role is not enough. Source: microsoft-graph-docs, issue 16138.
+        caller.needs(&["Application.ReadWrite.All"])?;
         return Ok((StatusCode::CREATED, Some(Value::Object(made.clone()))));
     }
     let Some((home, app)) = world.home_of(&app_id) else { return Err(invalid()) };

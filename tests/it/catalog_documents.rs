@@ -203,7 +203,7 @@ application = [
   "User.EnableDisableAccount.All",
 ]
 delegated = ["offline_access", "User.Read.All"]
-unstated = ["AuditLog.Read.All"]
+unstated = ["AuditLog.Read.All", "ProvisioningLog.Read.All"]
 
 [permissions.office_365_management]
 application = ["ActivityFeed.Read"]
@@ -243,7 +243,7 @@ application = ["User.Read.All"]
         (30, &["overlap"]),
         (31, &["privilege"]),
         (33, &["flow", "forbidden"]),
-        (34, &["kind", "licence"]),
+        (34, &["kind", "licence", "redundant"]),
         (37, &["service"]),
         (40, &["retired"]),
         (43, &["api"]),

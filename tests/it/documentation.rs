@@ -20,7 +20,7 @@ fn the_reference_pages_are_current() {
 #[test]
 fn every_relative_link_of_the_documentation_leads_somewhere() {
     let mut pages = vec![repository().join("README.md")];
-    pages.extend(["docs", "examples"].iter().flat_map(|folder| below(&repository().join(folder))));
+    pages.extend(["docs", "examples", "modules"].iter().flat_map(|folder| below(&repository().join(folder))));
     let link = regex::Regex::new(r"\]\(([^)#\s]+)(?:#[^)]*)?\)").unwrap();
     let mut checked = 0;
     for page in pages.iter().filter(|path| path.extension().is_some_and(|one| one == "md")) {

@@ -46,6 +46,18 @@ async fn what_they_give() {
                 json!("directory/role/Global Reader"),
             ),
             (
+                "provider::m365::permission_key(\"directory\", \"role\", \"company administrator\")".to_owned(),
+                json!("directory/role/Global Administrator"),
+            ),
+            (
+                format!("provider::m365::permission_key(\"directory\", \"role\", \"{}\")", app.to_uppercase()),
+                json!(format!("directory/role/{app}")),
+            ),
+            (
+                "provider::m365::permission_id(\"directory\", \"role\", \"Global Reader\")".to_owned(),
+                json!("f2ef992c-3afb-46b9-b7cf-a126ee74c451"),
+            ),
+            (
                 "provider::m365::parse_permission_key(\"microsoft_graph/delegated/User.Read\")".to_owned(),
                 json!({ "api": "microsoft_graph", "kind": "delegated", "value": "User.Read" }),
             ),
@@ -95,6 +107,14 @@ async fn an_error_is_at_its_argument_and_names_the_way_on() {
                 &["\"value\" parameter", "Did you mean User.Read.All"],
             ),
             ("permission_key(\"microsoft_graph\", \"role\", \"x\")", &["\"kind\" parameter", "directory/role/<name>"]),
+            (
+                "permission_id(\"directory\", \"role\", \"Global Raeder\")",
+                &["\"value\" parameter", "Did you mean Global Reader"],
+            ),
+            (
+                "permission_key(\"directory\", \"application\", \"Global Reader\")",
+                &["\"kind\" parameter", "is \"role\""],
+            ),
             (
                 "parse_permission_key(\"User.Read.All\")",
                 &["\"key\" parameter", "is no permission key", "<api>/<application or delegated>/<name>"],

@@ -277,6 +277,42 @@ async fn a_restoration_whose_answer_is_lost_was_done_all_the_same() {
     .await;
 }
 
+/// What was restored still has all that was left on it: until the first change has gone through, the restoration has not ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_killed_after_a_restoration_and_before_the_first_change_takes_it_up_again() {
+    every_cli(async |workspace, tenant| {
+        BORN.write(&workspace, BLOCK);
+        workspace.apply(&[]).await.unwrap();
+        let made = tenant.applications().await.remove(0);
+        let path = format!("/applications/{}/addPassword", made["id"].as_str().unwrap());
+        tenant
+            .admin(Method::POST, &path, Some(json!({ "passwordCredential": { "displayName": "left behind" } })))
+            .await;
+        workspace.apply(&["-destroy"]).await.unwrap();
+        let held = tenant
+            .fault(json!({ "methods": ["PATCH"], "path": "*/applications/*", "times": 1, "action": { "hold": { "after_commit": false } } }))
+            .await;
+        let mut run = workspace.command(&["apply", "-no-color", "-input=false", "-auto-approve"]);
+        let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        tenant.until_held(held).await;
+        let providers = providers_of(child.id().unwrap()).await;
+        tokio::process::Command::new("kill").args(["-9", &providers[0].to_string()]).status().await.unwrap();
+        assert!(!child.wait_with_output().await.unwrap().status.success());
+        tenant.control(Method::DELETE, "faults", None).await;
+        assert_eq!(tenant.applications().await[0]["id"], made["id"], "it was restored");
+        workspace.apply(&[]).await.unwrap();
+        BORN.check(&tenant, "killed after the restoration").await;
+        let after = tenant.applications().await.remove(0);
+        assert_eq!(
+            (&after["id"], &after["passwordCredentials"]),
+            (&made["id"], &json!([])),
+            "nothing comes back unseen"
+        );
+        assert_no_change(&workspace).await;
+    })
+    .await;
+}
+
 /// Ids of the processes that descend from `parent` and run the provider.
 async fn providers_of(parent: u32) -> Vec<u32> {
     let listed = tokio::process::Command::new("ps").args(["-A", "-o", "pid=,ppid=,args="]).output().await.unwrap();

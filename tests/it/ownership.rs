@@ -75,6 +75,9 @@ async fn what_was_added_under_one_spelling_is_given_back_under_another() {
         let by_id =
             [format!("application/{USER_READ_ALL}"), "delegated/e1fe6dd8-ba31-4d61-89e7-88639da4683d".to_owned()];
         write(&workspace, &[&shared(&[&by_id[0], &by_id[1]])]);
+        // Nothing but the spelling: what was there is planned.
+        assert_no_change(&workspace).await;
+        write(&workspace, &[&shared(&[&by_id[0], &by_id[1], "application/AuditLog.Read.All"])]);
         let applied = flat(&workspace.apply(&[]).await.unwrap());
         assert!(applied.contains("only spelled in another way"), "{applied}");
         assert_no_change(&workspace).await;

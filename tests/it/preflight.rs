@@ -102,6 +102,42 @@ async fn the_whole_advice_stands_once_and_the_finding_on_each_resource() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_fails_first_names_the_rights_of_what_is_not_planned_for_it() {
+    every_cli(async |workspace, tenant| {
+        let (_, block) = runner(&tenant, &["AppRoleAssignment.ReadWrite.All"], "").await;
+        workspace.write(&format!("{HEAD}{block}{CONNECTOR}")).unwrap();
+        let output = failed_plan(&workspace, &tenant).await;
+        assert!(output.contains("Error: The run's identity lacks Application.ReadWrite.OwnedBy"), "{output}");
+        assert!(output.contains("- DelegatedPermissionGrant.ReadWrite.All: Grant and revoke delegated"), "{output}");
+        assert!(output.contains("- Application.Read.All: ") && !output.contains("- AppRoleAssignment"), "{output}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_has_to_be_added_needs_the_wide_permission() {
+    every_cli(async |workspace, tenant| {
+        let defender = "fc780465-2017-40d4-a0c5-307022471b92";
+        let connector = CONNECTOR.replace(
+            "microsoft_graph = { application = [\"AuditLog.Read.All\"]",
+            "windows_defender_atp = { application = [\"Machine.Read.All\"] }, microsoft_graph = { application = []",
+        );
+        let (_, block) = runner(&tenant, &ALL, "").await;
+        workspace.write(&format!("{HEAD}{block}{connector}")).unwrap();
+        let path = format!("tenants/{}/first_party", tenant.connection().tenant_id);
+        tenant.control(Method::POST, &path, Some(json!({ "app_id": defender, "present": false }))).await;
+        let output = failed_plan(&workspace, &tenant).await;
+        assert!(output.contains("Error: The run's identity lacks Application.ReadWrite.All"), "{output}");
+        assert!(output.contains("Add the service principal of an API"), "{output}");
+        let wide: Vec<_> = ALL.into_iter().chain(["Application.ReadWrite.All"]).collect();
+        let (_, block) = runner(&tenant, &wide, "").await;
+        workspace.write(&format!("{HEAD}{block}{connector}")).unwrap();
+        workspace.apply(&[]).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_else_s_application_needs_ownership_or_the_wide_permission() {
     every_cli(async |workspace, tenant| {
         let app = tenant.admin(Method::POST, "/applications", Some(json!({ "displayName": "theirs", "signInAudience": "AzureADMyOrg" }))).await;

@@ -79,6 +79,7 @@ async fn tenants_have_domains_and_apis_have_names() {
         ("https://outlook.office365.com/.default", "https://outlook.office365.com"),
         ("https://vault.azure.net/.default", "https://vault.azure.net"),
         ("00000003-0000-0000-C000-000000000000/.default", "00000003-0000-0000-C000-000000000000"),
+        ("https://vault.azure.net/.default openid offline_access profile", "https://vault.azure.net"),
     ] {
         let (status, token) = ask("Contoso.OnMicrosoft.com", scope).await;
         assert_eq!(status, 200, "{scope}: {token}");
@@ -88,6 +89,8 @@ async fn tenants_have_domains_and_apis_have_names() {
         ("fabrikam.onmicrosoft.com", "https://graph.microsoft.com/.default", 90_002),
         ("contoso.onmicrosoft.com", "https://nobody.example/.default", 500_011),
         ("contoso.onmicrosoft.com", "https://graph.microsoft.com", 1_002_012),
+        ("contoso.onmicrosoft.com", "openid", 1_002_012),
+        ("contoso.onmicrosoft.com", "https://graph.microsoft.com/.default https://vault.azure.net/.default", 1_002_012),
     ] {
         let (status, refused) = ask(name, scope).await;
         assert_eq!((status.as_u16(), &refused["error_codes"]), (400, &json!([code])), "{name} {scope}");

@@ -477,6 +477,13 @@ async fn the_tenants_policy_speaks_while_planning() {
         restrict(&tenant, json!([{ "restrictionType": "passwordAddition" }])).await;
         let output = failed_plan(&workspace, &tenant).await;
         assert!(output.contains("policy forbids secrets") && output.contains("m365_connector_certificate"), "{output}");
+        // Whether the provider's identity is one that the rule leaves out only Graph knows.
+        let attribute = json!([{ "id": "Engineering_Trusted", "operator": "equals", "value": "true" }]);
+        restrict(&tenant, json!([{ "restrictionType": "passwordAddition", "excludeActors": { "customSecurityAttributes": attribute } }])).await;
+        let (_, output) = planned(&workspace, 2, "create").await;
+        assert!(output.contains("Warning: The tenant's policy forbids secrets") && output.contains("`excludeActors`"), "{output}");
+        let failed = workspace.run(&["apply", "-no-color", "-input=false", "plan.out"]).await.unwrap().expect(1).unwrap();
+        assert!(flat(&failed).contains("m365_connector_secret.x"), "{failed}");
         // It is older than the rule.
         let later = json!([{ "restrictionType": "passwordAddition", "restrictForAppsCreatedAfterDateTime": "2999-01-01T00:00:00Z" }]);
         restrict(&tenant, later).await;

@@ -4,7 +4,7 @@ use super::{Entry, Finding, Place, Sort, chosen, chosen_entries, entries, listin
 use crate::catalog::consent_roles::{MAY_CONSENT_TO_ALL, MAY_CONSENT_TO_OTHERS, PROTECTED};
 use crate::catalog::permissions::Kind;
 use crate::catalog::profiles::{Existing, PrerequisiteKind, Profile, ProfileKind, ROLE_KEY};
-use crate::catalog::{Catalog, Holds, Risk, directory_role, role_rating};
+use crate::catalog::{Catalog, Holds, PermissionKey, Risk, directory_role, role_rating};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is looked at: the profile, its names, and where findings go.
@@ -165,29 +165,40 @@ impl<'a> Lints<'a> {
         }
     }
 
+    /// What a name may mean: both kinds, where the document leaves open which one.
+    fn meanings(&self, entry: &Entry<'_>) -> Vec<PermissionKey> {
+        let open = || {
+            let api = self.catalog.api(entry.api)?;
+            let found = [Kind::Application, Kind::Delegated].into_iter().filter_map(|kind| api.get(kind, entry.value));
+            Some(found.map(|one| api.key_of(one)).collect())
+        };
+        match entry.key() {
+            Some(key) => vec![self.catalog.canonical(&key)],
+            None => open().unwrap_or_default(),
+        }
+    }
+
     /// A narrower permission counts only where the wider one is asked for whenever it is.
     fn redundant(&mut self) {
-        let canonical = |entry: &Entry<'_>| Some(self.catalog.canonical(&entry.key()?));
-        let keys: Vec<_> = self.entries.iter().map(canonical).collect();
+        let keys: Vec<_> = self.entries.iter().map(|entry| self.meanings(entry)).collect();
         let mut found = Vec::new();
-        for (entry, key) in self.entries.iter().zip(&keys) {
-            let Some(key) = key else { continue };
-            let wider = self.catalog.implied_by(key);
+        for (entry, meant) in self.entries.iter().zip(&keys).filter(|(_, meant)| !meant.is_empty()) {
+            let wider: Vec<_> = meant.iter().map(|key| self.catalog.implied_by(key)).collect();
             let beside = |other: &Entry<'_>| other.feature.is_none() && !other.optional || together(entry, other);
-            let covers = self
-                .entries
-                .iter()
-                .zip(&keys)
-                .find(|(other, key)| key.as_ref().is_some_and(|key| wider.contains(key)) && beside(other));
-            if let Some((other, _)) = covers {
+            let covering = |wider: &Vec<PermissionKey>| {
+                let mut others = self.entries.iter().zip(&keys).filter(|(other, _)| beside(other));
+                others.find(|(_, keys)| keys.iter().any(|key| wider.contains(key))).map(|(other, _)| other)
+            };
+            let covers = wider.iter().map(covering).collect::<Option<Vec<_>>>();
+            if let Some(other) = covers.iter().flatten().next() {
                 let message =
                     format!("{} is covered by {}: the connector can do without it.", entry.subject(), other.subject());
                 found.push(entry.finding(Sort::REDUNDANT, message, Vec::new()));
                 continue;
             }
-            let partly = self.catalog.implied_in_part_by(key);
+            let partly: Vec<_> = meant.iter().flat_map(|key| self.catalog.implied_in_part_by(key)).collect();
             let part = self.entries.iter().zip(&keys).filter(|(other, _)| beside(other)).find_map(|(other, wider)| {
-                let (_, part) = partly.iter().find(|(key, _)| Some(key) == wider.as_ref())?;
+                let (_, part) = partly.iter().find(|(key, _)| wider.contains(key))?;
                 Some((other, *part))
             });
             if let Some((other, part)) = part {

@@ -55,7 +55,7 @@ impl<E: EphemeralResource> EphemeralAdapter<E> {
         let mut lease = Lease::default();
         guarded(resource.open(&mut lease, cx)).await?;
         // The CLI holds the result against the configuration as it does a plan.
-        let result = planning::overlay(&self.schema, &base, encode(&resource)?, config);
+        let result = planning::overlay(&self.schema, &base, encode(&resource)?, &Dynamic::Null, config);
         if result.is_wholly_known() {
             return Ok(Opened { result, ..sealed(&lease)? });
         }

@@ -147,7 +147,7 @@ impl<R: Resource> Adapter<R> {
         state.exists = prior.is_some();
         guarded(R::plan(&mut state, prior.as_ref(), cx)).await?;
         let decided = planning::respelled(&self.schema, encode(&state.value)?, &request.prior);
-        let planned_state = planning::overlay(&self.schema, base, decided, &request.config);
+        let planned_state = planning::overlay(&self.schema, base, decided, &request.prior, &request.config);
         Ok((planned_state, private::seal::<R>(planned, &state.private)?))
     }
 

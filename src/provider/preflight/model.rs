@@ -40,12 +40,14 @@ pub struct Work<'a> {
     pub operation: &'static Operation,
     /// Object id of the application that is changed; `None` where the run makes it, or where it does not matter whose it is.
     pub application: Option<&'a str>,
+    /// Client id of an API: the work is done only where the tenant has no principal of it.
+    pub absent_api: Option<&'a str>,
 }
 
 impl Work<'_> {
     /// Work that needs the same right on anybody's object, or that is on an object of the run's own.
     pub fn new(operation: &'static Operation) -> Self {
-        Self { operation, application: None }
+        Self { operation, application: None, absent_api: None }
     }
 }
 

@@ -1,13 +1,14 @@
 //! One change of what is granted: what is missing is granted, and what may go is revoked, on a fresh read.
 
-use super::granted::{Granted, PRINCIPAL, entry, overlaid};
+use super::granted::{PRINCIPAL, entry, overlaid, view};
 use super::model::{State, WORDS};
 use crate::catalog::Kind;
 use crate::framework::{Diagnostic, Diagnostics, Result};
 use crate::graph::{Asked, Graph, GraphError, PermissionGrant, Shows, View, WINDOW};
 use crate::provider::apis::{Principal, offered};
+use crate::provider::missing::no_such_principal;
+use crate::provider::permissions::Granted;
 use crate::provider::{Claim, Cx};
-use crate::resources::missing::no_such_principal;
 use crate::resources::ownership::{Declared, refuse_in_apply};
 use crate::resources::permissions::{Names, PermissionId};
 use crate::resources::stale::warn_of_stale;
@@ -114,7 +115,7 @@ impl Work<'_, '_> {
     /// What is granted in fact.
     fn present(&self, granted: &Granted) -> BTreeSet<PermissionId> {
         let writes = &self.state.private.writes;
-        overlaid(granted.permissions(), &writes.stale(self.graph.since(self.looked), &granted.view()), writes)
+        overlaid(granted.permissions(), &writes.stale(self.graph.since(self.looked), &view(granted)), writes)
     }
 
     /// What a create does about grants that are there already.

@@ -7,20 +7,21 @@ mod model;
 pub use model::{AdminConsent, AdminConsentKey, AdminConsentPrivate, Exception};
 
 use super::connector_app::confirm_create;
-use super::missing::{deleted_principal, no_such_principal};
 use super::ownership::{self, Ownership, listed, refuse_in_plan, spare_taken};
 use super::permissions::{Declared, Names, PermissionId, look_up, named, report, warn_of_respelled};
 use super::review::{Review, check_acknowledge};
 use super::stale::warn_of_stale;
 use super::{plan_tenant, target, today};
 use crate::catalog::{Kind, PermissionKey};
-use crate::framework::{Computed, Diagnostic, Diagnostics, Path, Resource, Result, Step, Stored};
+use crate::framework::{Computed, Diagnostic, Diagnostics, Path, Resource, Result, Step, Stored, is_guid};
 use crate::graph::Writes;
-use crate::graph::needed::{GRANT_ROLE, READ_ROLES, READ_SCOPES, REVOKE_ROLE, WRITE_SCOPES};
+use crate::graph::needed::{ADD_API, GRANT_ROLE, READ_ROLES, READ_SCOPES, REVOKE_ROLE, WRITE_SCOPES};
+use crate::provider::missing::{deleted_principal, no_such_principal};
+use crate::provider::permissions::Granted;
 use crate::provider::preflight::Work;
 use crate::provider::{Claim, Cx, Planned, Services, Tenant};
 use change::Change;
-use granted::{Granted, Seen, overlaid};
+use granted::{Seen, overlaid};
 use jiff::civil::Date;
 use model::{EXCEPTED, EXCESS, FOREIGN, GRANTED, MISSING, State, WORDS, names_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,10 @@ impl Resource for AdminConsent {
         let before = prior.map(|prior| &prior.value);
         plan_tenant(&mut state.value.tenant_id, before.map(|before| &before.tenant_id), cx)?;
         state.plan_among_others(cx)?;
+        let mut names = names_of(&mut state.private, cx);
+        if let Some(before) = before {
+            state.value.keep_spellings(before, &names);
+        }
         let Some(texts) = state.value.permissions.known().cloned() else {
             state.value.status = Computed::Unknown;
             return Ok(());
@@ -66,7 +71,6 @@ impl Resource for AdminConsent {
             let at = Path::attribute("exceptions").then(Step::Key(text.clone()));
             all.extend(named([text], &at, &mut found));
         }
-        let mut names = names_of(&mut state.private, cx);
         let declared = names.declared(&texts);
         found.take(scopes_fit(&declared, &names, cx));
         state.warn_of_exceptions(&declared, &names, cx);
@@ -282,13 +286,13 @@ impl State {
     }
 
     /// What the plan will do to what is `present`.
-    fn work(
+    fn work<'p>(
         &self,
         prior: Option<&State>,
-        declared: &Declared<PermissionId>,
+        declared: &'p Declared<PermissionId>,
         present: &BTreeSet<PermissionId>,
         names: &Names<'_>,
-    ) -> Vec<Work<'static>> {
+    ) -> Vec<Work<'p>> {
         let excepted = self.excepted(names);
         let shown = prior.is_some().then(|| present.iter().cloned()).into_iter().flatten();
         let revoked = self.private.owned.may_remove(self.value.exclusive, shown);
@@ -306,7 +310,9 @@ impl State {
             (any(&revoked, Kind::Application), &REVOKE_ROLE),
             (any(&granted, Kind::Delegated) || any(&revoked, Kind::Delegated), &WRITE_SCOPES),
         ];
-        all.into_iter().filter(|(is_done, _)| *is_done).map(|(_, operation)| Work::new(operation)).collect()
+        let all = all.into_iter().filter(|(is_done, _)| *is_done).map(|(_, operation)| Work::new(operation));
+        let apis: BTreeSet<&str> = granted.iter().map(|one| one.app_id()).filter(|app_id| is_guid(app_id)).collect();
+        all.chain(apis.into_iter().map(|api| Work { absent_api: Some(api), ..Work::new(&ADD_API) })).collect()
     }
 
     /// What `permissions` means in the tenant.
@@ -416,7 +422,8 @@ impl State {
             names.ask(&tenant, apis.map(|one| one.app_id().to_owned()).collect(), cx).await?;
             let declared = self.declared_by(&names);
             let undeclared = self.value.undeclared(&granted, &declared, today(&graph), &names);
-            refuse_in_plan(&undeclared, &WORDS, &target, cx)?;
+            let stands = declared.keys().all(|one| granted.contains(one));
+            refuse_in_plan(&undeclared, &WORDS, &target, stands, cx)?;
         }
         Ok(granted)
     }

@@ -5,7 +5,7 @@ use crate::framework::{Computed, Stored, Timeouts, Value, configurable, forces_r
 use crate::graph::Writes;
 use crate::provider::Cx;
 use crate::resources::ownership::{Ownership, Words};
-use crate::resources::permissions::{Declared, Names, PermissionId};
+use crate::resources::permissions::{Declared, Names, PermissionId, keep_spelling, keep_spelling_of_keys};
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -125,6 +125,13 @@ impl AdminConsent {
             consent_url: Computed::Null,
         };
         Stored { value, private: AdminConsentPrivate::default(), exists: true }
+    }
+
+    /// What the configuration only spells in another way than before stays as it was.
+    pub(super) fn keep_spellings(&mut self, before: &Self, names: &Names<'_>) {
+        keep_spelling(&mut self.permissions, &before.permissions, |permissions| names.meant(permissions.known()?));
+        keep_spelling_of_keys(&mut self.exceptions, &before.exceptions, names);
+        keep_spelling_of_keys(&mut self.acknowledge, &before.acknowledge, names);
     }
 
     /// What is granted in fact, by the last refresh.

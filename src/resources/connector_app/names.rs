@@ -5,6 +5,7 @@ use super::model::{ConnectorApp, OnExisting, State};
 use crate::catalog::ProfileVersion;
 use crate::framework::{Computed, Diagnostic, Result};
 use crate::graph::{Application, Graph};
+use crate::provider::guardrails::DESTROY;
 use crate::provider::{Cx, Planned};
 use crate::resources::target;
 use std::collections::BTreeSet;
@@ -101,10 +102,10 @@ impl State {
             return Ok(());
         }
         let refusal = refusal.at("unique_name");
-        if !is_ours(&found) {
+        if !is_ours(&found) && !self.value.is_like(&found) {
             return Err(refusal.into());
         }
-        // Perhaps its own deposed self: then this is apply, and the create refuses.
+        // Perhaps its own deposed self, which may have been imported: then this is apply, and the create refuses.
         cx.refuse_in_plan(refusal)?;
         cx.warn(will_be_refused(&found).at("unique_name"));
         Ok(())
@@ -136,6 +137,7 @@ pub(super) fn name_is_taken(found: &Application) -> Diagnostic {
         .help(format!("It is \"{}\" with client id {} and object id {}.", found.display_name, found.app_id, found.id))
         .help("If this configuration manages it at another address, the resource was renamed. Say so, for it and for what is on it, and nothing is destroyed:\n\n  moved {\n    from = m365_connector_app.<former name>\n    to   = m365_connector_app.<present name>\n  }")
         .help(format!("Else, to manage that one, import it with the id `{}`, or set `on_existing = \"adopt\"`; or choose another `unique_name`.", found.id))
+        .help(DESTROY)
 }
 
 fn will_be_taken_over(found: &Application, unfinished: bool, on_existing: OnExisting) -> Diagnostic {
@@ -144,9 +146,13 @@ fn will_be_taken_over(found: &Application, unfinished: bool, on_existing: OnExis
 }
 
 fn will_be_refused(found: &Application) -> Diagnostic {
+    let (why, way) = match is_ours(found) {
+        true => ("This provider made it, and it is in use", "adopt_ours"),
+        false => ("This provider did not make it", "adopt"),
+    };
     Diagnostic::warning(format!("The existing application \"{}\" will not be taken over", found.display_name)).help(format!(
-        "Client id {}, object id {}. This provider made it, and it is in use: the apply refuses to make another one of its name. Import it, \
-         set `on_existing = \"adopt_ours\"`, or choose another `unique_name`.",
+        "Client id {}, object id {}. {why}: the apply refuses to make another one of its name. Import it, set `on_existing = \"{way}\"`, or \
+         choose another `unique_name`.",
         found.app_id, found.id
     ))
 }

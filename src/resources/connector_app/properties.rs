@@ -64,7 +64,15 @@ impl ConnectorApp {
         PROPERTIES.iter().for_each(|one| (one.observe)(self, seen));
     }
 
-    /// The same for what is still to be decided; planned values stay as planned.
+    /// Whether an application is as this one is planned, all that is still to be decided apart.
+    pub(super) fn is_like(&self, seen: &Application) -> bool {
+        let (mut planned, mut there) = (self.clone(), self.clone());
+        planned.decide_properties(seen);
+        there.observe_properties(seen);
+        planned.changes(Some(&there)) == ApplicationPatch::default()
+    }
+
+    /// The same as [`Self::observe_properties`] for what is still to be decided; planned values stay as planned.
     pub(super) fn decide_properties(&mut self, seen: &Application) {
         for one in PROPERTIES {
             if (one.is_open)(self) {

@@ -4,13 +4,13 @@
 mod present;
 
 use super::connector_app::confirm_create;
-use super::missing::{deleted_application, no_such_application};
 use super::{not_replicated, ownership, plan_tenant, target};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Stored, Timeouts, Value, configurable, forces_replacement,
     guid, ignores_case, keeps_state,
 };
 use crate::graph::{Graph, Settled, View, WINDOW, Writes};
+use crate::provider::missing::{deleted_application, no_such_application};
 use crate::provider::{Claim, CredentialKey, Cx, Planned, Services, Target};
 use present::{Going, Present, Seen, key_entry, name_entry};
 use schemars::JsonSchema;

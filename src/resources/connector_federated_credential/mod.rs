@@ -4,7 +4,6 @@ mod present;
 mod trust;
 
 use super::connector_app::confirm_create;
-use super::missing::{deleted_application, no_such_application};
 use super::{not_replicated, plan_tenant, target};
 use crate::framework::{
     Computed, Diagnostic, Diagnostics, Resource, Result, Severity, Stored, Timeouts, Value, configurable,
@@ -14,6 +13,7 @@ use crate::graph::{
     FederatedCredential, FederatedCredentialPatch, Graph, GraphError, NewFederatedCredential, Patch, Settled, View,
     WINDOW, Writes,
 };
+use crate::provider::missing::{deleted_application, no_such_application};
 use crate::provider::{Claim, Cx, Planned, Services, Target};
 use present::{MOST, Met, Wanted, no_room, too_many};
 use schemars::JsonSchema;

@@ -6,7 +6,6 @@ mod requested;
 pub use super::permissions::ApiPermissions;
 pub use model::{ConnectorPermissionSet, ConnectorPermissionSetKey, ConnectorPermissionSetPrivate};
 
-use super::missing::deleted_application;
 use super::ownership::{self, Ownership, listed, refuse_in_plan, spare_taken};
 use super::permissions::{Declared, Named, Names, PermissionId, look_up, named_in, report, warn_of_respelled};
 use super::review::{Doubts, Review, check_acknowledge};
@@ -15,10 +14,12 @@ use super::{plan_tenant, target};
 use crate::catalog::{Kind, PermissionKey, ProfileVersion, Selection};
 use crate::framework::{Computed, Diagnostic, Diagnostics, Resource, Result, is_guid};
 use crate::graph::Application;
+use crate::provider::missing::deleted_application;
+use crate::provider::permissions::requested;
 use crate::provider::risk::RiskSummary;
 use crate::provider::{Claim, Cx, Planned, Services};
 use model::{State, WORDS, names_of};
-use requested::{Change, overlaid, requested, view_of, write};
+use requested::{Change, overlaid, view_of, write};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Resource for ConnectorPermissionSet {
@@ -92,6 +93,9 @@ impl Resource for ConnectorPermissionSet {
             found.take(cx.preflight_application(&state.value.tenant_id, application).await);
         }
         found.take(state.plan_among_others(cx));
+        if let Some(before) = before {
+            state.value.keep_spellings(before, &names);
+        }
         found.into_result()
     }
 
@@ -379,7 +383,8 @@ impl State {
             }
             let meant: BTreeSet<PermissionId> = declared.keys().map(|one| named.again(one)).collect();
             let undeclared = named.listed(undeclared.into_iter().filter(|one| !meant.contains(*one)), declared);
-            refuse_in_plan(&undeclared, &WORDS, &target, cx)?;
+            let stands = meant.iter().all(|one| present.contains(one));
+            refuse_in_plan(&undeclared, &WORDS, &target, stands, cx)?;
         }
         Ok(present)
     }

@@ -5,7 +5,9 @@ use crate::graph::Writes;
 use crate::provider::Cx;
 use crate::provider::risk::RiskSummary;
 use crate::resources::ownership::{self, Ownership, Words};
-use crate::resources::permissions::{ApiPermissions, Names, PermissionId};
+use crate::resources::permissions::{
+    ApiPermissions, Names, PermissionId, keep_spelling, keep_spelling_of_keys, named_in,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,6 +102,15 @@ pub(super) fn names_of<'a>(private: &mut ConnectorPermissionSetPrivate, cx: &'a 
 }
 
 impl ConnectorPermissionSet {
+    /// What the configuration only spells in another way than before stays as it was.
+    pub(super) fn keep_spellings(&mut self, before: &Self, names: &Names<'_>) {
+        keep_spelling(&mut self.apis, &before.apis, |apis| {
+            let named = named_in(apis.as_ref()?);
+            Some(named.iter().map(|one| names.id(&one.key)).collect::<BTreeSet<_>>())
+        });
+        keep_spelling_of_keys(&mut self.acknowledge, &before.acknowledge, names);
+    }
+
     /// Nothing but defaults: what an import starts from.
     pub(super) fn imported(tenant: &str, application: &str) -> State {
         let value = Self {

@@ -4,9 +4,10 @@ use super::model::{State, WORDS};
 use crate::catalog::Kind;
 use crate::framework::Result;
 use crate::graph::{Application, ApplicationPatch, RequiredResourceAccess, ResourceAccess, Span, View, Writes};
+use crate::provider::missing::no_such_application;
+use crate::provider::permissions::{meant, requested};
 use crate::provider::{Claim, Cx};
 use crate::resources::connector_app::is_marker;
-use crate::resources::missing::no_such_application;
 use crate::resources::ownership::{Declared, refuse_in_apply};
 use crate::resources::permissions::{Names, PermissionId};
 use crate::resources::stale::{shown_by, warn_of_stale};
@@ -16,20 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const ONE: &str = "requested:";
 /// That the application is there.
 const APPLICATION: &str = "application";
-
-/// Every permission that an application asks for.
-pub(super) fn requested(app: &Application) -> BTreeSet<PermissionId> {
-    let of_api = |api: &RequiredResourceAccess| {
-        let app_id = api.resource_app_id.clone();
-        api.resource_access.iter().map(move |access| meant(&app_id, access)).collect::<Vec<_>>()
-    };
-    app.required_resource_access.iter().flat_map(of_api).collect()
-}
-
-fn meant(app_id: &str, access: &ResourceAccess) -> PermissionId {
-    let kind = if access.kind.eq_ignore_ascii_case("Scope") { Kind::Delegated } else { Kind::Application };
-    PermissionId::of(app_id, kind, &access.id)
-}
 
 /// An application that asks for these, entry by entry; one that is not there has none.
 pub(super) fn view(asked: Option<&BTreeSet<PermissionId>>) -> View {

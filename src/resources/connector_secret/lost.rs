@@ -3,8 +3,8 @@
 use super::model::{ConnectorSecretPrivate, State};
 use crate::framework::{Diagnostic, Result};
 use crate::graph::{Date, Graph, Password};
+use crate::provider::missing::deleted_application;
 use crate::provider::{Cx, Services};
-use crate::resources::missing::deleted_application;
 use crate::resources::ownership;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;

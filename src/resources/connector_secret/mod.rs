@@ -10,11 +10,11 @@ mod rotation;
 pub use model::{ConnectorSecret, ConnectorSecretKey, ConnectorSecretPrivate};
 
 use super::connector_app::confirm_create;
-use super::missing::no_such_application;
 use super::{not_replicated, plan_tenant};
 use crate::framework::{Computed, Diagnostic, Diagnostics, Resource, Result, Secret, Severity, Stored, Value};
 use crate::graph::{AddedPassword, Date, Graph, GraphError, NewPassword, Password, Settled, View};
 use crate::provider::lifetime::days;
+use crate::provider::missing::no_such_application;
 use crate::provider::{Cx, Planned, Services, Tenant};
 use jiff::{SignedDuration, Timestamp};
 use lost::{MARKER, doubles, trace};

@@ -1,11 +1,11 @@
 //! What is said of permissions that a configuration names, while planning: by the catalogue, and by the tenant's own principal of an API
 //! where the catalogue knows no better. A permission that the object holds already may stay, whatever is wrong with it.
 
-use super::names::{Names, PermissionId};
 use crate::catalog::{Api, Kind, LookupError, PermissionKey, nearest};
 use crate::framework::{Diagnostic, Diagnostics, Path, Result, Severity, is_guid};
 use crate::graph::ServicePrincipal;
 use crate::provider::apis::{Offered, offered};
+use crate::provider::permissions::{DEFAULT_ROLE, Names, PermissionId};
 use crate::provider::{Cx, Services, Tenant};
 use std::collections::BTreeSet;
 
@@ -25,9 +25,6 @@ pub(crate) struct Finding {
     /// Whether it is an error also where the object holds the permission already.
     always: bool,
 }
-
-/// The role that permits nothing; any principal can be assigned to it. Source: Graph's documentation of `appRoleAssignment`.
-pub(crate) const DEFAULT_ROLE: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Parses what is written; every text that is no key is named in `found`.
 pub(crate) fn named<'t>(texts: impl IntoIterator<Item = &'t String>, at: &Path, found: &mut Diagnostics) -> Vec<Named> {

@@ -1,10 +1,9 @@
 //! What the permission set and the consent share: permissions by meaning, how they are spelled, and what is said of them.
 
 mod checks;
-mod names;
 
-pub(crate) use checks::{DEFAULT_ROLE, Named, look_up, named, report};
-pub(crate) use names::{Names, PermissionId};
+pub(crate) use crate::provider::permissions::{Names, PermissionId};
+pub(crate) use checks::{Named, look_up, named, report};
 
 pub(crate) use super::ownership::{Declared, listed};
 use crate::catalog::{Kind, PermissionKey};
@@ -38,6 +37,30 @@ pub(crate) fn named_in(apis: &BTreeMap<String, ApiPermissions>) -> Vec<Named> {
         }
     }
     all
+}
+
+/// Plans what was there before where only spellings differ: `meant` gives the meaning, `None` of what has none.
+pub(crate) fn keep_spelling<T: Clone, M: PartialEq>(now: &mut T, before: &T, meant: impl Fn(&T) -> Option<M>) {
+    if let (Some(one), Some(other)) = (meant(now), meant(before))
+        && one == other
+    {
+        *now = before.clone();
+    }
+}
+
+/// The same for what is said of permissions by their keys.
+pub(crate) fn keep_spelling_of_keys<T: Clone + PartialEq>(
+    now: &mut Option<BTreeMap<String, T>>,
+    before: &Option<BTreeMap<String, T>>,
+    names: &Names<'_>,
+) {
+    keep_spelling(now, before, |said| {
+        let each = said.as_ref()?.iter().map(|(text, one)| Some((names.id(&text.parse().ok()?), one.clone())));
+        each.collect::<Option<Vec<_>>>().map(|mut all| {
+            all.sort_by(|(one, _), (other, _)| one.cmp(other));
+            all
+        })
+    });
 }
 
 /// Says which permissions a plan shows under another spelling than before: `-` and `+` of them change nothing.

@@ -65,6 +65,14 @@ fn plus(text: &str) -> String {
     unescape(&text.replace('+', " "))
 }
 
+/// The resource that a scope names. Beside it stands at most what asks about a person, of whom there is none here: Microsoft's MSAL for Go
+/// adds that to each of its requests.
+fn resource_of(scope: &str) -> Option<&str> {
+    let mut scopes = scope.split_whitespace().filter(|one| !matches!(*one, "openid" | "offline_access" | "profile"));
+    let only = scopes.next().filter(|_| scopes.next().is_none());
+    only.and_then(|one| one.strip_suffix("/.default"))
+}
+
 /// `POST {tenant}/oauth2/v2.0/token`, `POST {tenant}/oauth2/token`.
 pub(super) fn token(world: &mut World, service: &mut Service, request: &Request<'_>) -> Result<Value, Refusal> {
     let bad = |code, what: String| Err(Refusal::new("invalid_request", code, what));
@@ -83,7 +91,7 @@ pub(super) fn token(world: &mut World, service: &mut Service, request: &Request<
         return Err(Refusal::new("unsupported_grant_type", 70_003, "The app requested an unsupported grant type."));
     }
     let asked = form.get(resource);
-    let audience = if request.version == 1 { Some(asked) } else { asked.strip_suffix("/.default") };
+    let audience = if request.version == 1 { Some(asked) } else { resource_of(asked) };
     let Some(audience) = audience else {
         return Err(Refusal::new(
             "invalid_scope",

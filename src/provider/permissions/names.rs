@@ -4,12 +4,14 @@
 use crate::catalog::{Catalog, KeyError, Kind, PermissionKey};
 use crate::framework::{Result, is_guid};
 use crate::provider::apis::{Principal, offered};
-use crate::provider::{Cx, Tenant};
-use crate::resources::ownership::Declared;
+use crate::provider::services::{Cx, Tenant};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+
+/// Entries with all spellings in which they are declared.
+pub(crate) type Declared<E> = BTreeMap<E, BTreeSet<String>>;
 
 /// A permission by meaning: the client id of its API, its kind and its id. Where nobody knows an id, such as for a scope that is granted
 /// but not offered any more, the text stands for it.
@@ -160,6 +162,11 @@ impl<'a> Names<'a> {
     /// What texts of a state mean, those that are no keys left out.
     pub(crate) fn ids<'t>(&self, texts: impl IntoIterator<Item = &'t String>) -> BTreeSet<PermissionId> {
         texts.into_iter().filter_map(|text| Some(self.id(&text.parse().ok()?))).collect()
+    }
+
+    /// What texts mean; `None` where one of them is no key.
+    pub(crate) fn meant<'t>(&self, texts: impl IntoIterator<Item = &'t String>) -> Option<BTreeSet<PermissionId>> {
+        texts.into_iter().map(|text| Some(self.id(&text.parse().ok()?))).collect()
     }
 
     /// Keys as they are declared, by what they mean; what is no key is left out.

@@ -1,20 +1,20 @@
 //! What a resource's application or service principal is while it does not show: deleted, and back once this run has restored it; or
 //! named by an id of something else.
 
+use super::services::Cx;
 use crate::framework::{Diagnostic, Diagnostics, Result};
 use crate::graph::{Application, Graph, ServicePrincipal};
-use crate::provider::Cx;
 
 /// While a create is planned on an application that does not show: gives the deleted one, which comes back in this run or is
 /// restored by hand before; a warning says so. Anything else is an error that says what was probably meant.
-pub(super) async fn deleted_application(graph: &Graph, id: &str, cx: &Cx) -> Result<Application> {
+pub(crate) async fn deleted_application(graph: &Graph, id: &str, cx: &Cx) -> Result<Application> {
     let Some(deleted) = graph.deleted_application(id).await? else { return Err(no_such_application(graph, id).await?) };
     warn_of_deleted(&format!("application \"{}\"", deleted.display_name), "application_id", id, cx);
     Ok(deleted)
 }
 
 /// The same of a service principal.
-pub(super) async fn deleted_principal(graph: &Graph, id: &str, cx: &Cx) -> Result<ServicePrincipal> {
+pub(crate) async fn deleted_principal(graph: &Graph, id: &str, cx: &Cx) -> Result<ServicePrincipal> {
     let Some(deleted) = graph.deleted_service_principal(id).await? else {
         return Err(no_such_principal(graph, id).await?);
     };
@@ -31,7 +31,7 @@ fn warn_of_deleted(what: &str, attribute: &str, id: &str, cx: &Cx) {
 }
 
 /// Why there is no application of that object id, and what was probably meant.
-pub(super) async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagnostics> {
+pub(crate) async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagnostics> {
     let error = Diagnostic::error(format!("There is no application with the object id {id}")).at("application_id");
     if let Some(deleted) = graph.deleted_application(id).await? {
         return Ok(error
@@ -74,7 +74,7 @@ pub(super) async fn no_such_application(graph: &Graph, id: &str) -> Result<Diagn
 }
 
 /// Why there is no service principal of that object id, and what was probably meant.
-pub(super) async fn no_such_principal(graph: &Graph, id: &str) -> Result<Diagnostics> {
+pub(crate) async fn no_such_principal(graph: &Graph, id: &str) -> Result<Diagnostics> {
     let error =
         Diagnostic::error(format!("There is no service principal with the object id {id}")).at("service_principal_id");
     if let Some(deleted) = graph.deleted_service_principal(id).await? {
