@@ -36,7 +36,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<()> {
         start.resident.map(|size| format!(" and then holds {size:.1} MiB")).unwrap_or_default()
     ));
     print(
-        "A connector here is an application with its service principal, a permission set of two permissions and the consent to both. Requests are those to Microsoft Graph; signing in is one more in each process.\n",
+        "A connector here is an application with its service principal, a permission set of two permissions and the consent to both. Reads and writes are those of Microsoft Graph; several reads may share one HTTP call. Signing in is one more in each process.\n",
     );
     for cli in find()? {
         let mut version = None;
@@ -48,7 +48,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<()> {
             if version.is_none() {
                 let name = workspace.version().await?;
                 print(&format!(
-                    "## {name}\n\n| connectors | command | seconds | reads | writes | of these per connector |\n| ---: | --- | ---: | ---: | ---: | ---: |"
+                    "## {name}\n\n| connectors | command | seconds | reads | writes | HTTP calls | of these per connector |\n| ---: | --- | ---: | ---: | ---: | ---: | ---: |"
                 ));
                 version = Some(name);
             }
@@ -79,8 +79,11 @@ async fn measure(workspace: &Workspace, sandbox: &Sandbox, connectors: usize) ->
         let to_graph = |one: &&Value| one["path"].as_str().is_some_and(|path| path.starts_with("/graph/"));
         let all: Vec<&Value> = all["value"].as_array().into_iter().flatten().filter(to_graph).collect();
         let reads = all.iter().filter(|one| one["method"] == "GET").count();
-        let each = f64::from(u32::try_from(all.len())?) / f64::from(u32::try_from(connectors)?);
-        print(&format!("| {connectors} | {command} | {seconds:.1} | {reads} | {} | {each:.1} |", all.len() - reads));
+        let batches = all.iter().filter(|one| one["path"] == "/graph/v1.0/$batch").count();
+        let calls = all.iter().filter(|one| one["batched"] != true).count();
+        let each = f64::from(u32::try_from(calls)?) / f64::from(u32::try_from(connectors)?);
+        let writes = all.len() - reads - batches;
+        print(&format!("| {connectors} | {command} | {seconds:.1} | {reads} | {writes} | {calls} | {each:.1} |"));
     }
     Ok(())
 }

@@ -2,32 +2,31 @@
 
 use super::auth::{Claims, TokenCache, TokenRequest, TokenSource};
 use super::backoff::Backoff;
+use super::batch::Reads;
 use super::endpoints::Endpoints;
 use super::errors::{ApiError, GraphError};
 use super::fresh::{APPLICATIONS, Fresh, SERVICE_PRINCIPALS};
 use super::http;
 use super::known_keys::KnownKeys;
+use super::line::{Failure, Line, Outcome, answered, without_query};
 use super::snapshot::Snapshot;
 use super::writes::{Asked, Span, WINDOW};
+use reqwest::Method;
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// In place of an offset: no answer has told the server's time yet.
 const UNTOLD: i64 = i64::MIN;
 
-/// Requests under way at once, for one tenant: what the CLI's ten parallel operations need, and no burst beyond.
-const IN_FLIGHT: usize = 16;
 /// First wait of the exponential back-off, doubled up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -62,13 +61,13 @@ pub struct Limits {
 }
 
 struct Shared {
-    http: Client,
+    line: Arc<Line>,
+    reads: Arc<Reads>,
     options: Options,
     source: Arc<dyn TokenSource>,
     /// Which API tokens are for.
     scope: String,
     tokens: TokenCache,
-    in_flight: Semaphore,
     /// Server's clock minus ours, in seconds, from the last `Date`.
     /// Seconds by which the server's clock is ahead, once an answer has told.
     offset: AtomicI64,
@@ -99,23 +98,6 @@ pub(super) enum Retry<'a> {
     Doubtful(&'a AtomicBool),
 }
 
-/// One answer.
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-enum Failure {
-    /// No connection: it was never sent.
-    Unsent(String),
-    /// No answer came, or a part of one.
-    Lost(String),
-    /// An answer of success that cannot be read.
-    Unreadable(String),
-    Answer(Answer),
-}
-
 impl Graph {
     /// No network.
     pub fn new(options: Options, source: Arc<dyn TokenSource>) -> Result<Self, GraphError> {
@@ -130,13 +112,14 @@ impl Graph {
         let roots = options.ca_certificate.as_deref();
         let http = http::client(own_machine, roots, options.request_timeout, &options.user_agent)
             .map_err(GraphError::Setup)?;
+        let base = format!("{}/v1.0", options.endpoints.graph);
         let shared = Shared {
-            http,
+            line: Arc::new(Line::new(http, base)),
+            reads: Arc::default(),
             options,
             source,
             scope,
             tokens: TokenCache::default(),
-            in_flight: Semaphore::new(IN_FLIGHT),
             offset: AtomicI64::new(UNTOLD),
             written: AtomicBool::new(false),
             fresh: Fresh::default(),
@@ -195,8 +178,8 @@ impl Graph {
     }
 
     /// Base URL of Graph.
-    pub(super) fn base(&self) -> String {
-        format!("{}/v1.0", self.shared.options.endpoints.graph)
+    pub(super) fn base(&self) -> &str {
+        &self.shared.line.base
     }
 
     /// What was made here a moment ago is there, whatever a replica says.
@@ -244,7 +227,7 @@ impl Graph {
         let mut all = page.value;
         while let Some(link) = page.next {
             // A token goes with every request: a link to another origin must not get it.
-            let Some(rest) = link.strip_prefix(&self.base()) else {
+            let Some(rest) = link.strip_prefix(self.base()) else {
                 return Err(GraphError::Shape {
                     tried: format!("GET {path}"),
                     why: "the link to the next page leads elsewhere".to_owned(),
@@ -355,26 +338,15 @@ impl Graph {
         path: &str,
         body: Option<&Vec<u8>>,
         token: &SecretString,
-    ) -> Result<Result<Answer, Failure>, GraphError> {
+    ) -> Result<Outcome, GraphError> {
         let tried = format!("{method} {}", without_query(path));
-        let _place = self.bounded(&tried, self.shared.in_flight.acquire()).await?;
-        let id = uuid::Uuid::new_v4().to_string();
-        let mut request = self
-            .shared
-            .http
-            .request(method.clone(), format!("{}{path}", self.base()))
-            .bearer_auth(token.expose_secret())
-            .header("client-request-id", &id);
-        if let Some(body) = body {
-            request = request.header("Content-Type", "application/json").body(body.clone());
-        }
-        let work = exchange(request);
         let answer = if *method == Method::GET {
-            self.bounded(&tried, work).await?
+            self.bounded(&tried, self.shared.reads.ask(&self.shared.line, path, token)).await?
         } else {
+            let _place = self.bounded(&tried, self.shared.line.places.acquire()).await?;
             self.shared.written.store(true, Ordering::Relaxed);
             self.shared.snapshot.forget();
-            let mut work = pin!(work);
+            let mut work = pin!(self.shared.line.exchange(method, path, body.cloned(), token));
             tokio::select! {
                 answer = &mut work => answer,
                 () = self.limits.cancelled.cancelled() => {
@@ -382,12 +354,7 @@ impl Graph {
                 }
             }
         };
-        let status = match &answer {
-            Ok(answer) | Err(Failure::Answer(answer)) => answer.status,
-            Err(_) => 0,
-        };
-        tracing::debug!(target: "m365::graph", method = %method, path = without_query(path), status, client_request_id = %id, "request");
-        if let Ok(answer) | Err(Failure::Answer(answer)) = &answer {
+        if let Some(answer) = answered(&answer) {
             self.learn_time(&answer.headers);
         }
         Ok(answer)
@@ -396,7 +363,7 @@ impl Graph {
     async fn token(&self, tried: &str, rejected: Option<&SecretString>) -> Result<SecretString, GraphError> {
         let options = &self.shared.options;
         let request = TokenRequest {
-            http: &self.shared.http,
+            http: &self.shared.line.http,
             login: &options.endpoints.login,
             tenant: &options.tenant,
             scope: &self.shared.scope,
@@ -471,24 +438,6 @@ impl Graph {
     }
 }
 
-async fn exchange(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
-    let answer = request.send().await.map_err(|why| match why.is_connect() {
-        true => Failure::Unsent(http::root_cause(&why)),
-        false => Failure::Lost(http::root_cause(&why)),
-    })?;
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    let body = http::body(answer).await.map_err(Failure::Lost)?;
-    let answer = Answer { status, headers, body };
-    if !(200..300).contains(&status) {
-        return Err(Failure::Answer(answer));
-    }
-    // One that ends with its connection may have been cut short unseen.
-    match serde_json::from_slice::<IgnoredAny>(&answer.body) {
-        Err(why) if !answer.body.is_empty() => Err(Failure::Unreadable(why.to_string())),
-        _ => Ok(answer),
-    }
-}
-
 /// What was certainly not carried out may always be repeated. Of what was answered with an error of the service nobody knows: 503 and its
 /// like may come after the commit.
 fn may_repeat(failure: &Failure, retry: Retry<'_>) -> bool {
@@ -505,11 +454,6 @@ fn may_repeat(failure: &Failure, retry: Retry<'_>) -> bool {
     }
 }
 
-/// As it may be shown and logged.
-fn without_query(path: &str) -> &str {
-    path.split('?').next().unwrap_or(path)
-}
-
 fn parse<T: DeserializeOwned>(method: &str, path: &str, body: &[u8]) -> Result<T, GraphError> {
     serde_json::from_slice(body)
         .map_err(|why| GraphError::Shape { tried: format!("{method} {}", without_query(path)), why: why.to_string() })
@@ -522,6 +466,7 @@ fn json<B: Serialize>(method: &str, path: &str, body: &B) -> Result<Vec<u8>, Gra
 
 #[cfg(test)]
 mod tests {
+    use super::super::line::Answer;
     use super::*;
 
     #[test]
@@ -536,7 +481,7 @@ mod tests {
 
     #[test]
     fn what_may_have_been_done_is_repeated_where_that_is_safe_or_noted() {
-        let answer = |status| Failure::Answer(Answer { status, headers: HeaderMap::new(), body: Vec::new() });
+        let answer = |status| Failure::Answer(Box::new(Answer { status, headers: HeaderMap::new(), body: Vec::new() }));
         for status in [500, 502, 503, 504] {
             let doubts = AtomicBool::new(false);
             assert!(may_repeat(&answer(status), Retry::Safe) && !may_repeat(&answer(status), Retry::Unsafe));
@@ -556,6 +501,7 @@ mod tests {
         use axum::http::{StatusCode, Uri};
         use axum::response::IntoResponse;
         use std::sync::Mutex;
+        use tokio::sync::Semaphore;
 
         /// Statuses to answer Graph requests with, in order; then 200. Each with a `Retry-After`.
         type Script = Arc<Mutex<(Vec<(u16, &'static str)>, Vec<String>)>>;
@@ -603,11 +549,11 @@ mod tests {
         }
 
         #[tokio::test]
-        async fn many_callers_share_one_sign_in() {
+        async fn many_callers_share_one_sign_in_and_who_asks_the_same_at_once_one_answer() {
             let (graph, script) = start(&[]).await;
             let all = (0..20).map(|_| graph.list::<serde_json::Value>("/x"));
             assert!(futures_util::future::join_all(all).await.iter().all(Result::is_ok));
-            assert_eq!((requests(&script, "/token"), requests(&script, "/x")), (1, 20));
+            assert_eq!((requests(&script, "/token"), requests(&script, "/x")), (1, 1));
         }
 
         #[tokio::test]

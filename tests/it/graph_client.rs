@@ -31,7 +31,7 @@ async fn change(
 }
 
 /// As the development identity.
-fn client(tenant: &Tenant) -> Graph {
+pub fn client(tenant: &Tenant) -> Graph {
     let connection = tenant.connection();
     let options = Options {
         tenant: connection.tenant_id.clone(),

@@ -25,6 +25,7 @@ mod federated_credentials;
 mod five_connectors;
 mod functions;
 mod graph_client;
+mod graph_reads;
 mod guardrails;
 mod guids;
 mod identity;

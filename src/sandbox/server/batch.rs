@@ -68,6 +68,7 @@ pub(super) fn run(cloud: &mut Cloud, tenant: &str, caller: &Caller, call: &Call)
             (None, Some(answer)) => answer,
             (None, None) => (StatusCode::FAILED_DEPENDENCY, None),
         };
+        cloud.log_part(&part.method, &part.url, status.as_u16());
         statuses.insert(part.id.to_lowercase(), status.as_u16());
         let mut response = json!({ "id": part.id, "status": status.as_u16(), "headers": headers });
         if let Some(body) = body {

@@ -34,4 +34,10 @@ impl Cloud {
     pub(super) fn log(&mut self, method: &str, path: &str, status: Option<u16>) {
         self.requests.push(json!({ "method": method, "path": path, "status": status }));
     }
+
+    /// A request within a batch, which is in the log too, after its requests.
+    pub(super) fn log_part(&mut self, method: &str, url: &str, status: u16) {
+        let path = format!("/graph/v1.0/{}", url.trim_start_matches('/'));
+        self.requests.push(json!({ "method": method, "path": path, "status": status, "batched": true }));
+    }
 }
