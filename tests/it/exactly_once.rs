@@ -1,5 +1,5 @@
-//! Promise 3, in process: wherever the provider is killed, one more apply ends in exactly the declared tenant, with nothing left over
-//! and an empty plan. `kill_and_resume` shows it through the real CLIs.
+//! Promise 3, exhaustively and in process: whatever happens at any request, one more apply ends in exactly the declared tenant, with
+//! nothing left over and an empty plan. `kill_and_resume` shows a sample of it through the real CLIs.
 
 use crate::five_connectors::{OWN_APPS, foreign_application};
 use crate::identity::Certificate;
@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Lives at once.
+/// Lives at once: most of them wait for a repetition.
 const AT_ONCE: usize = 12;
 const WRITES: [&str; 4] = ["POST", "PATCH", "PUT", "DELETE"];
 
@@ -151,8 +151,8 @@ impl Of {
         }
     }
 
-    /// The portrait after each part of an undisturbed story, with the number of its writes.
-    async fn undisturbed(self) -> Vec<(Value, usize)> {
+    /// The portrait after each part of an undisturbed story, with the numbers of its requests and of its writes.
+    async fn undisturbed(self) -> Vec<(Value, usize, usize)> {
         let tenant = Tenant::start().await;
         let story = self.story(&tenant).await;
         let cli = Cli::new(&tenant, 1, &json!({}));
@@ -160,9 +160,10 @@ impl Of {
         for part in &story {
             tenant.forget_requests().await;
             cli.apply(part).await.unwrap();
+            let all = list(&tenant.control(Method::GET, "requests", None).await.1).len();
             let writes = tenant.writes().await.len();
             assert_eq!(cli.plan(part).await.unwrap().changes(), Vec::<String>::new());
-            parts.push((portrait(&tenant).await, writes));
+            parts.push((portrait(&tenant).await, all, writes));
         }
         parts
     }
@@ -178,12 +179,28 @@ async fn made_good(cli: &Cli, tenant: &Tenant, part: &Configuration, expected: &
     assert_eq!(changes, Vec::<String>::new(), "{context}: the plan afterwards is not empty");
 }
 
+/// A story in which the `nth` request, or write, of each part meets `action`.
+async fn faulty(of: Of, nth: usize, action: Value, further: Value, expected: &[(Value, usize, usize)]) {
+    let tenant = Tenant::start().await;
+    let story = of.story(&tenant).await;
+    let cli = Cli::new(&tenant, 1, &further);
+    for (number, (part, (expected, ..))) in story.iter().zip(expected).enumerate() {
+        let rule = json!({ "path": "*", "skip": nth, "times": 1, "action": action });
+        tenant.fault(rule).await;
+        let applied = cli.apply(part).await;
+        let struck = tenant.faults().await[0]["struck"] == 1;
+        let context = format!("part {number}, request {nth} met {action}, and first {applied:?}");
+        assert!(struck || applied.is_ok(), "{context}");
+        made_good(&cli, &tenant, part, expected, &context).await;
+    }
+}
+
 /// A story in which the provider is killed while the `nth` write of each part is under way.
-async fn killed(of: Of, nth: usize, after_commit: bool, expected: &[(Value, usize)]) {
+async fn killed(of: Of, nth: usize, after_commit: bool, expected: &[(Value, usize, usize)]) {
     let tenant = Tenant::start().await;
     let story = of.story(&tenant).await;
     let cli = Cli::new(&tenant, 1, &json!({}));
-    for (number, (part, (expected, _))) in story.iter().zip(expected).enumerate() {
+    for (number, (part, (expected, ..))) in story.iter().zip(expected).enumerate() {
         let rule = json!({ "methods": WRITES, "path": "/graph/*", "skip": nth, "times": 1, "action": { "hold": { "after_commit": after_commit } } });
         tenant.fault(rule).await;
         tokio::select! {
@@ -216,7 +233,7 @@ async fn all(lives: impl Iterator<Item = impl Future<Output = ()> + Send + 'stat
 
 async fn killed_at_every_write(of: Of) {
     let expected: &'static [_] = of.undisturbed().await.leak();
-    let most = expected.iter().map(|part| part.1).max().unwrap();
+    let most = expected.iter().map(|part| part.2).max().unwrap();
     all((0..most).flat_map(|nth| [false, true].map(|after| killed(of, nth, after, expected)))).await;
 }
 
@@ -228,4 +245,106 @@ async fn five_connectors_survive_a_kill_at_every_write() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connector_survives_a_kill_at_every_write_of_its_life() {
     killed_at_every_write(Of::OneConnector).await;
+}
+
+fn faults() -> Vec<Value> {
+    let fail = |status: u16| json!({ "fail": { "status": status } });
+    vec![
+        json!("drop_before_commit"),
+        json!("drop_after_commit"),
+        json!({ "throttle": { "retry_after": 0 } }),
+        json!({ "throttle": {} }),
+        fail(500),
+        fail(502),
+        fail(503),
+        fail(504),
+        json!({ "fail": { "status": 503, "after_commit": true } }),
+        json!({ "malformed": {} }),
+        json!({ "malformed": { "truncated": true } }),
+        json!({ "slow": { "milliseconds": 1 } }),
+    ]
+}
+
+/// Each request meets a kind of fault, in turn; `every`: each meets all of them.
+async fn faults_at_every_request(of: Of, further: Value, every: bool) {
+    let expected: &'static [_] = of.undisturbed().await.leak();
+    let most = expected.iter().map(|part| part.1).max().unwrap();
+    let kinds = faults();
+    let each = (0..most).flat_map(|nth| {
+        let (first, count) = if every { (0, kinds.len()) } else { (nth, 1) };
+        kinds.iter().cycle().skip(first).take(count).map(move |action| (nth, action.clone())).collect::<Vec<_>>()
+    });
+    all(each.map(|(nth, action)| faulty(of, nth, action, further.clone(), expected))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; run it with `--ignored` after a change to retries"]
+async fn five_connectors_survive_a_fault_at_every_request() {
+    faults_at_every_request(Of::FiveConnectors, json!({}), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_survives_a_fault_at_every_request_of_its_life() {
+    faults_at_every_request(Of::OneConnector, json!({}), false).await;
+}
+
+/// Without repetitions every fault ends the apply.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; run it with `--ignored` after a change to retries"]
+async fn a_connector_survives_a_fault_that_nothing_repeats_at_every_request_of_its_life() {
+    faults_at_every_request(Of::OneConnector, json!({ "max_retries": 0 }), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the whole product takes a quarter of an hour; run it with `--ignored` after a change to retries"]
+async fn five_connectors_survive_every_fault_at_every_request() {
+    faults_at_every_request(Of::FiveConnectors, json!({}), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the whole product takes a quarter of an hour; run it with `--ignored` after a change to retries"]
+async fn a_connector_survives_every_fault_at_every_request_of_its_life() {
+    faults_at_every_request(Of::OneConnector, json!({}), true).await;
+    faults_at_every_request(Of::OneConnector, json!({ "max_retries": 0 }), true).await;
+}
+
+/// Evenly spread numbers below 100, the same for each seed. Source: SplitMix64, by Steele, Lea and Flood.
+fn numbers(seed: u64) -> impl Iterator<Item = usize> {
+    let mut state = seed;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((mixed ^ (mixed >> 31)) % 100).unwrap()
+    })
+}
+
+/// Of the first requests so many in a hundred meet some fault.
+const STRUCK: usize = 30;
+/// More than an apply with repetitions takes.
+const REQUESTS: usize = 400;
+
+/// All five at once, as the CLI does, in a tenant where nothing is sure.
+async fn random(seed: u64, expected: &[(Value, usize, usize)]) {
+    let tenant = Tenant::start().await;
+    let story = five_connectors(&tenant).await;
+    let cli = Cli::new(&tenant, 10, &json!({}));
+    let (mut dice, kinds) = (numbers(seed), faults());
+    for nth in 0..REQUESTS {
+        let (struck, kind) = (dice.next().unwrap() < STRUCK, dice.next().unwrap() % kinds.len());
+        if struck {
+            tenant.fault(json!({ "path": "*", "skip": nth, "times": 1, "action": kinds[kind] })).await;
+        }
+    }
+    for (part, (expected, ..)) in story.iter().zip(expected) {
+        let applied = cli.apply(part).await;
+        let context = format!("seed {seed}, where first {applied:?}");
+        made_good(&cli, &tenant, part, expected, &context).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_connectors_survive_random_faults() {
+    let expected: &'static [_] = Of::FiveConnectors.undisturbed().await.leak();
+    all((0..50).map(|seed| random(seed, expected))).await;
 }
