@@ -74,7 +74,7 @@ fn documented(profile: &str) -> BTreeSet<String> {
     roles.chain(scopes.iter().map(|id| format!("{GRAPH}/Scope/{id}"))).collect()
 }
 
-const OWN_APPS: [&str; 5] = [
+pub const OWN_APPS: [&str; 5] = [
     "securends-office365",
     "md-eco-m365-defender",
     "md-eco-m365-defender-remediation",
@@ -127,7 +127,7 @@ async fn named(tenant: &Tenant, unique_name: &str) -> Value {
 }
 
 /// The base integration of Defense.com, as somebody made it by hand: it asks for one permission, and holds it.
-async fn foreign_application(tenant: &Tenant) -> Value {
+pub async fn foreign_application(tenant: &Tenant) -> Value {
     const ACTIVITY_FEED: &str = "594c1fb6-4f81-4475-ae41-0c394909246c";
     let asked = json!([{ "resourceAppId": OFFICE_365_MANAGEMENT, "resourceAccess": [{ "id": ACTIVITY_FEED, "type": "Role" }] }]);
     let app =
