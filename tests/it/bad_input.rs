@@ -35,6 +35,8 @@ async fn names_that_do_not_exist_are_all_reported_at_once_with_the_nearest_ones(
         refused(&workspace, &tenant, &set("profile = \"threatdefence-graph\"\n  features = [\"isolator\", \"intune\"]"), &["has no such feature", "\"isolator\"", "Did you mean user-isolator?"]).await;
         refused(&workspace, &tenant, &set(r#"profile = "securends-office365@9""#), &["has no version 9; it has 1"]).await;
         refused(&workspace, &tenant, &set(""), &["names no permissions"]).await;
+        let vendors = format!("{BLOCK}resource \"m365_connector_app\" \"x\" {{\n  profile      = \"cisco-etd\"\n  display_name = \"x\"\n}}\n");
+        refused(&workspace, &tenant, &vendors, &["The connector \"cisco-etd\" uses the vendor's own application", "m365_admin_consent"]).await;
         refused(&workspace, &tenant, &set("apis = {}\n  features = [\"x\"]"), &["`features` needs a `profile`"]).await;
         let consent = format!("{BLOCK}resource \"m365_admin_consent\" \"x\" {{\n  service_principal_id = \"11111111-2222-3333-4444-555555555555\"\n  permissions = [\"User.Read.All\", \"microsoft_graph/application/User.Raed.All\"]\n}}\n");
         refused(&workspace, &tenant, &consent, &["\"User.Read.All\" is no permission key", "<api>/<application or delegated>/<name>", "Did you mean User.Read.All"]).await;

@@ -14,7 +14,7 @@ pub use model::{ConnectorApp, ConnectorAppKey, ConnectorAppPrivate, Deletion, On
 
 use super::redirect_uris::Platform;
 use super::{plan_tenant, redirect_uris, target};
-use crate::catalog::Existing;
+use crate::catalog::{Existing, ProfileKind, ProfileVersion};
 use crate::framework::{Computed, Diagnostic, Diagnostics, Resource, Result};
 use crate::graph::View;
 use crate::provider::{Cx, Services};
@@ -22,6 +22,20 @@ use make::Made;
 use model::State;
 use owners::owners_of;
 use std::collections::BTreeSet;
+
+/// Refuses a profile of a connector that uses the vendor's application: one of the customer's own would never be used.
+fn registers(profile: &ProfileVersion) -> Result<()> {
+    if profile.profile.kind != ProfileKind::VendorApp {
+        return Ok(());
+    }
+    Err(Diagnostic::error(format!("The connector \"{}\" uses the vendor's own application", profile.slug))
+        .at("profile")
+        .help(
+            "No application is registered for it. Consent to the service principal of the vendor's application instead: give \
+             `m365_admin_consent` its object id, and the permissions of the data source `m365_connector_profile`.",
+        )
+        .into())
+}
 
 impl Resource for ConnectorApp {
     const NAME: &'static str = "m365_connector_app";
@@ -34,6 +48,9 @@ impl Resource for ConnectorApp {
         let mut found = Diagnostics::default();
         let profile = self.profile.as_deref().and_then(|name| found.take(cx.profile(name))).flatten();
         let named = profile.as_ref().is_some_and(|profile| profile.app.display_name.is_some());
+        if let Some(profile) = &profile {
+            found.take(registers(profile));
+        }
         let may_be_named = self.profile.is_some() && profile.is_none();
         if matches!(self.display_name, Computed::Null) && !named && !may_be_named {
             found.push(
@@ -64,6 +81,8 @@ impl Resource for ConnectorApp {
             Some(None) => {}
             profile => {
                 let profile = profile.flatten();
+                // Profiles of `catalog_paths` are not known where the configuration alone is validated.
+                profile.as_ref().map_or(Ok(()), registers)?;
                 app.fill_from(profile.as_ref(), cx);
                 app.plan_unique_name(profile.as_ref(), before, cx)?;
             }
