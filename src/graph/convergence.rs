@@ -72,10 +72,18 @@ impl Graph {
         read: impl Fn() -> F,
         view: impl Fn(&T) -> View,
     ) -> Result<Settled<T>, E> {
-        let mut waits = self.waits();
+        let (mut waits, mut last) = (self.waits(), None);
         loop {
             let asked = self.asks();
-            let seen = read().await?;
+            let seen = match last {
+                None => read().await?,
+                // The operation's time may also end while a read is under way.
+                Some(settled) => match self.bounded(REPLICATING, read()).await {
+                    Ok(done) => done?,
+                    Err(GraphError::DeadlineExceeded { .. }) => return Ok(settled),
+                    Err(why) => return Err(why.into()),
+                },
+            };
             let (span, shown) = (self.since(asked), view(&seen));
             let stale = writes.stale(span, &shown);
             if stale.is_empty() {
@@ -88,6 +96,7 @@ impl Graph {
                 Ok(false) | Err(GraphError::DeadlineExceeded { .. }) => return Ok(Settled { seen, stale }),
                 Err(why) => return Err(why.into()),
             }
+            last = Some(Settled { seen, stale });
         }
     }
 
