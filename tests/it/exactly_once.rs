@@ -278,7 +278,6 @@ async fn faults_at_every_request(of: Of, further: Value, every: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes; run it with `--ignored` after a change to retries"]
 async fn five_connectors_survive_a_fault_at_every_request() {
     faults_at_every_request(Of::FiveConnectors, json!({}), false).await;
 }
@@ -290,7 +289,6 @@ async fn a_connector_survives_a_fault_at_every_request_of_its_life() {
 
 /// Without repetitions every fault ends the apply.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes; run it with `--ignored` after a change to retries"]
 async fn a_connector_survives_a_fault_that_nothing_repeats_at_every_request_of_its_life() {
     faults_at_every_request(Of::OneConnector, json!({ "max_retries": 0 }), false).await;
 }

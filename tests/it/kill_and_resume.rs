@@ -1,4 +1,4 @@
-//! Exactly once: whatever fails at any write of a connector's life, applying again ends at the same place with nothing twice.
+//! Exactly once, through the real CLIs: a sample of each kind of failure. `exactly_once` has every one at every request.
 
 use crate::tenant::{Tenant, list};
 use crate::workspace::{BLOCK, HEAD, PROVIDER, Workspace, assert_no_change, every_cli};
@@ -140,21 +140,6 @@ fn name_of(principal: &Value, kind: &str, id: &Value) -> String {
 /// Makes every failure end the apply, as a kill would.
 const NO_RETRY: &str = "\nprovider \"m365\" {\n  environment = \"sandbox\"\n  max_retries = 0\n}\n";
 
-/// Writes of each phase of an undisturbed life.
-async fn writes_of_a_life(cli: &Path) -> Vec<usize> {
-    let (tenant, folder) = (Tenant::start().await, tempfile::tempdir().unwrap());
-    let workspace = Workspace::new(cli, folder.path(), Path::new(PROVIDER), &tenant.url()).unwrap();
-    let mut counts = Vec::new();
-    for phase in [BORN, GROWN, GONE] {
-        tenant.forget_requests().await;
-        phase.write(&workspace, BLOCK);
-        workspace.apply(&[]).await.unwrap();
-        phase.check(&tenant, "undisturbed").await;
-        counts.push(tenant.writes().await.len());
-    }
-    counts
-}
-
 /// A life in which the `nth` write of each phase meets `action`. `survives`: the apply is expected to succeed nevertheless.
 async fn life(cli: &Path, nth: usize, action: &Value, provider: &str, survives: bool) {
     let (tenant, folder) = (Tenant::start().await, tempfile::tempdir().unwrap());
@@ -178,59 +163,41 @@ async fn life(cli: &Path, nth: usize, action: &Value, provider: &str, survives: 
     }
 }
 
-async fn every_write(actions: &[Value], provider: &str, survives: bool) {
+/// A life for each of these writes with its fault.
+async fn lives(sample: &[(usize, Value)], provider: &str, survives: bool) {
     for cli in find().unwrap() {
-        let counts = writes_of_a_life(&cli).await;
-        let most = *counts.iter().max().unwrap();
-        println!("{}: {counts:?} writes", cli.display());
-        assert!(counts.iter().all(|count| *count >= 3), "{counts:?}");
-        let lives = (0..most).flat_map(|nth| actions.iter().map(move |action| (nth, action)));
-        stream::iter(lives)
-            .for_each_concurrent(AT_ONCE, |(nth, action)| life(&cli, nth, action, provider, survives))
+        stream::iter(sample)
+            .for_each_concurrent(AT_ONCE, |(nth, action)| life(&cli, *nth, action, provider, survives))
             .await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_lost_before_any_write_is_made_good_by_the_next_apply() {
-    every_write(&[json!("drop_before_commit")], NO_RETRY, false).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connection_lost_after_any_write_is_made_good_by_the_next_apply() {
-    every_write(&[json!("drop_after_commit")], NO_RETRY, false).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_of_any_write_is_made_good_by_the_next_apply() {
-    every_write(&[json!({ "fail": { "status": 503 } })], NO_RETRY, false).await;
+async fn a_write_that_fails_is_made_good_by_the_next_apply() {
+    let sample = [
+        (0, json!("drop_before_commit")),
+        (1, json!("drop_after_commit")),
+        (2, json!({ "fail": { "status": 503 } })),
+        (3, json!("drop_after_commit")),
+    ];
+    lives(&sample, NO_RETRY, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_passes_is_survived_within_one_apply() {
-    let actions = [
-        json!("drop_before_commit"),
-        json!("drop_after_commit"),
-        json!({ "throttle": { "retry_after": 0 } }),
-        json!({ "fail": { "status": 503, "retry_after": 0 } }),
+    let sample = [
+        (0, json!("drop_after_commit")),
+        (1, json!({ "fail": { "status": 503, "retry_after": 0, "after_commit": true } })),
+        (2, json!({ "throttle": { "retry_after": 0 } })),
+        (3, json!({ "malformed": { "truncated": true } })),
     ];
-    every_write(&actions, BLOCK, true).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn errors_of_the_service_are_survived_within_one_apply_whether_or_not_they_came_after_the_commit() {
-    let actions = [
-        json!({ "fail": { "status": 500, "retry_after": 0 } }),
-        json!({ "fail": { "status": 503, "retry_after": 0, "after_commit": true } }),
-        json!({ "malformed": { "truncated": true } }),
-    ];
-    every_write(&actions, BLOCK, true).await;
+    lives(&sample, BLOCK, true).await;
 }
 
 /// The CLI is interrupted while the answer to a write is held back, which was carried out: nobody waits for long, and nothing is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_while_a_write_is_under_way_ends_soon_and_the_next_apply_completes() {
-    for nth in [0, 1, 3] {
+    for nth in [0, 3] {
         every_cli(async |workspace, tenant| {
             BORN.write(&workspace, BLOCK);
             let rule = json!({ "methods": WRITES, "path": "/graph/*", "skip": nth, "times": 1, "action": { "hold": { "after_commit": true } } });
@@ -296,7 +263,7 @@ async fn a_provider_that_is_killed_after_a_restoration_and_before_the_first_chan
         let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         tenant.until_held(held).await;
         let providers = providers_of(child.id().unwrap()).await;
-        tokio::process::Command::new("kill").args(["-9", &providers[0].to_string()]).status().await.unwrap();
+        kill(providers[0]).await;
         assert!(!child.wait_with_output().await.unwrap().status.success());
         tenant.control(Method::DELETE, "faults", None).await;
         assert_eq!(tenant.applications().await[0]["id"], made["id"], "it was restored");
@@ -333,29 +300,36 @@ async fn providers_of(parent: u32) -> Vec<u32> {
         .collect()
 }
 
+async fn kill(process: u32) {
+    tokio::process::Command::new("kill").args(["-9", &process.to_string()]).status().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_killed_while_a_write_is_under_way_leaves_nothing_twice() {
-    for after_commit in [false, true] {
-        for nth in [0, 1, 2, 3, 6] {
-            every_cli(async |workspace, tenant| {
-                BORN.write(&workspace, BLOCK);
-                let rule = json!({ "methods": WRITES, "path": "/graph/*", "skip": nth, "times": 1, "action": { "hold": { "after_commit": after_commit } } });
-                let rule = tenant.fault(rule).await;
-                let mut run = workspace.command(&["apply", "-no-color", "-input=false", "-auto-approve"]);
-                let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-                tenant.until_held(rule).await;
-                let providers = providers_of(child.id().unwrap()).await;
-                assert_eq!(providers.len(), 1, "{providers:?}");
-                tokio::process::Command::new("kill").args(["-9", &providers[0].to_string()]).status().await.unwrap();
-                let ended = child.wait_with_output().await.unwrap();
-                assert!(!ended.status.success());
-                tenant.control(Method::DELETE, "faults", None).await;
-                let context = format!("killed at write {nth}, after the commit: {after_commit}");
-                workspace.apply(&[]).await.unwrap_or_else(|why| panic!("{context}: {why:#}"));
-                BORN.check(&tenant, &context).await;
-                assert_no_change(&workspace).await;
-            })
-            .await;
-        }
+    // Alone, and with its CLI.
+    for (nth, after_commit, with_cli) in [(0, true, false), (3, false, false), (1, true, true)] {
+        every_cli(async |workspace, tenant| {
+            BORN.write(&workspace, BLOCK);
+            let rule = json!({ "methods": WRITES, "path": "/graph/*", "skip": nth, "times": 1, "action": { "hold": { "after_commit": after_commit } } });
+            let rule = tenant.fault(rule).await;
+            let mut run = workspace.command(&["apply", "-no-color", "-input=false", "-auto-approve"]);
+            let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            tenant.until_held(rule).await;
+            let cli = child.id().unwrap();
+            let providers = providers_of(cli).await;
+            assert_eq!(providers.len(), 1, "{providers:?}");
+            if with_cli {
+                kill(cli).await;
+            }
+            kill(providers[0]).await;
+            let ended = child.wait_with_output().await.unwrap();
+            assert!(!ended.status.success());
+            tenant.control(Method::DELETE, "faults", None).await;
+            let context = format!("killed at write {nth}, after the commit: {after_commit}, with the CLI: {with_cli}");
+            workspace.apply(&[]).await.unwrap_or_else(|why| panic!("{context}: {why:#}"));
+            BORN.check(&tenant, &context).await;
+            assert_no_change(&workspace).await;
+        })
+        .await;
     }
 }
