@@ -258,5 +258,5 @@ async fn federated_credentials_and_their_guard_live_while_all_reads_are_stale_fo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn federated_credentials_and_their_guard_live_while_replicas_disagree_entry_by_entry() {
-    guarded_life_under(json!({ "seconds": 50, "entries": true }), "PT3S").await;
+    guarded_life_under(json!({ "seconds": 50, "entries": true }), "PT5S").await;
 }
