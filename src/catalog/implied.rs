@@ -82,7 +82,7 @@ mod tests {
                 pairs += 1;
             }
         }
-        assert_eq!(pairs, 684);
+        assert_eq!(pairs, 686);
     }
 
     #[test]
@@ -94,6 +94,10 @@ mod tests {
             ("microsoft_graph/application/User.Read.All", "microsoft_graph/application/User.ReadBasic.All");
         assert!(implies(read, basic) && !implies(basic, read));
         assert!(implies("microsoft_graph/application/User.ReadWrite.All", read));
+        let incident = |name| format!("microsoft_threat_protection/application/Incident.{name}.All");
+        assert!(
+            implies(&incident("ReadWrite"), &incident("Read")) && !implies(&incident("Read"), &incident("ReadWrite"))
+        );
         assert!(implies(
             "00000003-0000-0000-c000-000000000000/application/df021288-bdef-4463-88db-98f22de89214",
             basic

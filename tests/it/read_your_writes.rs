@@ -183,3 +183,80 @@ async fn credentials_are_made_and_changed_while_every_other_read_is_stale() {
     })
     .await;
 }
+
+/// A connector with federated credentials of these names and this subject, and a guard that allows them and no others.
+fn guarded(names: &[&str], subject: &str) -> String {
+    format!(
+        r#"{HEAD}{BLOCK}
+resource "m365_connector_app" "this" {{
+  display_name = "Connector"
+}}
+resource "m365_connector_federated_credential" "this" {{
+  for_each       = toset({names})
+  application_id = m365_connector_app.this.id
+  name           = each.key
+  issuer         = "https://token.actions.githubusercontent.com"
+  subject        = "repo:octo/app:environment:${{each.key}}-{subject}"
+}}
+resource "m365_connector_credentials_exclusive" "this" {{
+  application_id             = m365_connector_app.this.id
+  key_ids                    = []
+  federated_credential_names = [for one in m365_connector_federated_credential.this : one.name]
+}}
+"#,
+        names = json!(names)
+    )
+}
+
+/// Each step of the life of federated credentials and their guard, under lag: what it writes to them, once each, and an empty plan
+/// right after it.
+async fn guarded_life_under(lag_of: Value, tick: &str) {
+    every_cli(async |workspace, tenant| {
+        lag(&tenant, lag_of.clone()).await;
+        tenant.control(Method::POST, "clock", Some(json!({ "tick": tick }))).await;
+        let steps: [(&[&str], &str, &[&str]); 4] = [
+            (&["alpha", "beta"], "one", &["POST", "POST"]),
+            (&["alpha", "beta"], "two", &["PATCH", "PATCH"]),
+            (&["beta", "gamma"], "two", &["DELETE", "POST"]),
+            (&[], "two", &["DELETE", "DELETE"]),
+        ];
+        for (names, subject, expected) in steps {
+            workspace.write(&guarded(names, subject)).unwrap();
+            tenant.forget_requests().await;
+            workspace.apply(&[]).await.unwrap_or_else(|why| panic!("{names:?} {subject}: {why:#}"));
+            // A refusal is no write: where the application is not replicated yet, or the guard was first to remove one.
+            let (_, log) = tenant.control(Method::GET, "requests", None).await;
+            let writes = list(&log).into_iter().filter(|one| {
+                let path = one["path"].as_str().unwrap();
+                one["method"] != "GET"
+                    && one["status"].as_u64() < Some(300)
+                    && path.contains("/federatedIdentityCredentials")
+            });
+            let writes: Vec<Value> = writes.collect();
+            let mut methods: Vec<&str> = writes.iter().map(|one| one["method"].as_str().unwrap()).collect();
+            methods.sort_unstable();
+            assert_eq!(methods, expected, "{names:?} {subject}: {writes:#?}");
+            assert_no_change(&workspace).await;
+            let app = tenant.applications().await.remove(0);
+            let path = format!("/applications/{}/federatedIdentityCredentials", app["id"].as_str().unwrap());
+            let mut there: Vec<(String, String)> = list(&tenant.admin(Method::GET, &path, None).await)
+                .iter()
+                .map(|one| (one["name"].as_str().unwrap().to_owned(), one["subject"].as_str().unwrap().to_owned()))
+                .collect();
+            there.sort();
+            let of = |name: &&str| ((*name).to_owned(), format!("repo:octo/app:environment:{name}-{subject}"));
+            assert_eq!(there, names.iter().map(of).collect::<Vec<_>>());
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn federated_credentials_and_their_guard_live_while_all_reads_are_stale_for_50_seconds() {
+    guarded_life_under(json!({ "seconds": 50, "replicas": ["stale"] }), "PT5S").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn federated_credentials_and_their_guard_live_while_replicas_disagree_entry_by_entry() {
+    guarded_life_under(json!({ "seconds": 50, "entries": true }), "PT5S").await;
+}
