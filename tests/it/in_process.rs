@@ -333,11 +333,14 @@ fn planned<'a>(
     })
 }
 
+/// What is to be destroyed, with the private data of its plan; `None` where it is gone.
+type Destroyed = Option<(Object, Vec<u8>)>;
+
 fn planned_destroy(
     server: &Server<M365>,
     address: String,
     stored: Object,
-) -> BoxFuture<'_, Result<Option<(Object, Vec<u8>)>, Refused>> {
+) -> BoxFuture<'_, Result<Destroyed, Refused>> {
     Box::pin(async move {
         let Some(object) = refreshed(server, &address, stored).await? else { return Ok(None) };
         let request = Plan {
