@@ -8,7 +8,7 @@ use super::known_keys::ids;
 use super::lenient::null_as_default;
 use super::transport::Graph;
 use super::writes::WINDOW;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -74,8 +74,9 @@ impl Graph {
     }
 
     /// Says that a certificate is there though a replica may not show it yet: the next change waits until it is seen, for a while.
-    pub fn expect_key(&self, holder: &Holder, key_id: &str) {
-        self.known_keys().saw(&name(holder), self.now(), [&key_id.to_lowercase()]);
+    /// `at`: since when, by the server's clock, which may not be known here yet.
+    pub fn expect_key(&self, holder: &Holder, key_id: &str, at: Timestamp) {
+        self.known_keys().saw(&name(holder), at, [&key_id.to_lowercase()]);
     }
 
     /// Writes what `change` makes of the present collection, once; where it has nothing to change, nothing. Ours of late are in what it
@@ -151,8 +152,9 @@ impl Graph {
     async fn merged(&self, holder: &Holder) -> Result<Option<Vec<KeyCredential>>, GraphError> {
         let (name, mut waits) = (name(holder), self.waits());
         loop {
+            let asked = self.asks();
             let Some(found) = self.key_credentials(holder).await? else { return Ok(None) };
-            let now = self.now();
+            let now = self.since(asked).from;
             let (merged, complete) = {
                 let mut known = self.known_keys();
                 let merged = known.overlay(&name, now, &found);

@@ -123,6 +123,11 @@ impl Writes {
         self.entries.get(name).is_some_and(|write| write.now != digest(None))
     }
 
+    /// When the entry was last written to, by the server's clock.
+    pub fn written_at(&self, name: &str) -> Option<Timestamp> {
+        self.entries.get(name).map(|write| write.at)
+    }
+
     /// Names of the entries that were written to.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)

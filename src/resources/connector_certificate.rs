@@ -411,8 +411,9 @@ fn refuse_expired(certificate: &Certificate, now: Timestamp) -> Result<()> {
 impl State {
     /// Says to the client that the certificate is there, where a replica may not show it yet: a write replaces all of them.
     fn expect(&self, graph: &Graph) -> Result<()> {
-        if self.private.writes.may_be_unseen(graph.now()) {
-            graph.expect_key(&Holder::Application(self.value.application_id.get()?.clone()), self.value.key_id.get()?);
+        let key = self.value.key_id.get()?;
+        if let Some(at) = self.private.writes.written_at(&entry(key)) {
+            graph.expect_key(&Holder::Application(self.value.application_id.get()?.clone()), key, at);
         }
         Ok(())
     }

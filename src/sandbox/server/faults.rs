@@ -224,6 +224,10 @@ impl Wish {
     }
 
     fn matches(&self, method: &Method, target: &str) -> bool {
+        // What a batch does is done by its parts, and each of them is judged by itself.
+        if target.ends_with("/$batch") && !self.methods.is_empty() && !self.path.contains("$batch") {
+            return false;
+        }
         let target = if self.path.contains('?') { target } else { target.split('?').next().unwrap_or(target) };
         (self.methods.is_empty() || self.methods.iter().any(|one| one.eq_ignore_ascii_case(method.as_str())))
             && fits(&self.path, target)
