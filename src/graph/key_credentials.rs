@@ -76,7 +76,7 @@ impl Graph {
     /// Says that a certificate is there though a replica may not show it yet: the next change waits until it is seen, for a while.
     /// `at`: since when, by the server's clock, which may not be known here yet.
     pub fn expect_key(&self, holder: &Holder, key_id: &str, at: Timestamp) {
-        self.known_keys().saw(&name(holder), at, [&key_id.to_lowercase()]);
+        self.known_keys().expect(&name(holder), at, key_id.to_lowercase());
     }
 
     /// Writes what `change` makes of the present collection, once; where it has nothing to change, nothing. Ours of late are in what it

@@ -58,6 +58,15 @@ impl KnownKeys {
         }
     }
 
+    /// Somebody knows that it is there, since `at`, which may be long ago: what is known of others stays.
+    pub(super) fn expect(&mut self, holder: &str, at: Timestamp, id: String) {
+        let known = self.holders.entry(holder.to_owned()).or_default();
+        match known.entry(id).or_insert(Known::Seen(at)) {
+            Known::Seen(seen) => *seen = at.max(*seen),
+            Known::Added(..) | Known::Removed(_) => {}
+        }
+    }
+
     /// Somebody else decides what is there now.
     pub(super) fn forget(&mut self, holder: &str) {
         self.holders.remove(holder);
@@ -119,6 +128,19 @@ mod tests {
         assert_eq!(known.overlay("app", at(1), &[key("b"), key("NEW")]), [key("b"), key("NEW")]);
         assert_eq!(known.overlay("other", at(1), &[key("old")]), [key("old")]);
         assert_eq!(known.overlay("app", at(121), &[key("old")]), [key("old")], "the window is over");
+    }
+
+    #[test]
+    fn what_somebody_expects_since_long_ago_drops_nothing_that_is_known() {
+        let mut known = KnownKeys::default();
+        known.wrote("app", at(3600), &[key("gone")], &[key("new")]);
+        known.expect("app", at(0), "old".to_owned());
+        assert_eq!(known.overlay("app", at(3601), &[key("gone")]), [key("new")]);
+        assert_eq!(known.unseen("app", at(3601), &[]), BTreeSet::new(), "that was too long ago");
+        for since in [3601, 3600] {
+            known.expect("app", at(since), "young".to_owned());
+        }
+        assert_eq!(known.unseen("app", at(3720), &[]), BTreeSet::from(["young".to_owned()]));
     }
 
     #[test]
