@@ -4,7 +4,7 @@ use super::granted::{PRINCIPAL, entry, overlaid, view};
 use super::model::{State, WORDS};
 use crate::catalog::Kind;
 use crate::framework::{Diagnostic, Diagnostics, Result};
-use crate::graph::{Asked, Graph, GraphError, PermissionGrant, Shows, View, WINDOW};
+use crate::graph::{Asked, Graph, GraphError, PermissionGrant, Shows, Span, View, WINDOW};
 use crate::provider::apis::{Principal, offered};
 use crate::provider::missing::no_such_principal;
 use crate::provider::permissions::Granted;
@@ -229,7 +229,7 @@ impl Work<'_, '_> {
         loop {
             let texts = scopes_of(present.as_ref());
             // What somebody else has written since our last write is the truth, scope by scope too.
-            let before = if is_first { self.as_written(texts, scopes) } else { texts };
+            let before = if is_first { self.as_written(texts, scopes, self.graph.since(self.looked)) } else { texts };
             let mut wanted = before.clone();
             wanted.retain(|scope| !scopes.old.contains_key(scope));
             wanted.extend(scopes.new.keys().cloned());
@@ -255,7 +255,9 @@ impl Work<'_, '_> {
             self.claim.release();
             let ours: BTreeSet<String> = scopes.all().map(entry).collect();
             let writes = self.state.private.writes.only(|name| ours.contains(name));
-            let is_ours = |seen: &Option<PermissionGrant>| self.as_written(scopes_of(seen.as_ref()), scopes) == wanted;
+            let is_ours = |seen: &Option<PermissionGrant>| {
+                self.as_written(scopes_of(seen.as_ref()), scopes, self.graph.now()) == wanted
+            };
             let shown = |seen: &Option<PermissionGrant>| {
                 // Nothing of a third value has to be waited for.
                 let texts = if is_ours(seen) { scopes_of(seen.as_ref()) } else { wanted.clone() };
@@ -291,8 +293,8 @@ impl Work<'_, '_> {
     }
 
     /// Scopes of one API, with what a replica does not show yet of our own writes as we wrote it.
-    fn as_written(&self, mut texts: BTreeSet<String>, scopes: &Scopes) -> BTreeSet<String> {
-        let (writes, read) = (&self.state.private.writes, self.graph.since(self.looked));
+    fn as_written(&self, mut texts: BTreeSet<String>, scopes: &Scopes, read: impl Into<Span>) -> BTreeSet<String> {
+        let (writes, read) = (&self.state.private.writes, read.into());
         let app_id = scopes.all().next().map(PermissionId::app_id);
         let of_api = |one: &&PermissionId| one.kind() == Kind::Delegated && Some(one.app_id()) == app_id;
         for permission in self.change.declared.keys().chain(self.change.revoke).filter(of_api) {
