@@ -4,7 +4,7 @@ use super::credentials::{Given, Method};
 use super::environment::{Lookup, from_environment, variable};
 use super::guardrails::{self, Pattern};
 use super::lifetime::lifetime;
-use super::preflight::PreflightMode;
+use super::preflight::model::PreflightMode;
 use crate::catalog::Risk;
 use crate::framework::{Diagnostic, Diagnostics, Path, Result, Secret, Step, Value, Wait, is_guid};
 use crate::graph::Endpoints;

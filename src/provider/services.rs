@@ -20,7 +20,7 @@ pub struct Services {
     /// What this run has seen and done.
     pub run: Run,
     /// Whether its identity may do what is planned.
-    pub preflight: super::preflight::Preflight,
+    pub preflight: super::preflight::model::Preflight,
     tenants: Tenants,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     apis: super::apis::ApiPrincipals,
@@ -48,7 +48,7 @@ impl Services {
             settings.guardrails.check(catalog.as_ref().unwrap_or_else(|| Catalog::built_in()))?;
         }
         Ok(Self {
-            preflight: super::preflight::Preflight::new(settings.preflight),
+            preflight: super::preflight::model::Preflight::new(settings.preflight),
             settings,
             catalog,
             run: Run::default(),

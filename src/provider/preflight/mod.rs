@@ -2,16 +2,16 @@
 //! needed stands in `graph::needed`; what is held is in the run's own token. What cannot be read is no finding.
 
 mod advice;
-mod model;
+pub(super) mod model;
 
-pub use model::{Missing, Owner, Preflight, PreflightMode, Work, is_readable, missing};
+pub use model::Work;
 
 use super::services::{Cx, Tenant};
 use crate::framework::{Computed, Diagnostics, Result};
 use crate::graph::needed::{GRANT_ROLE, READ_ROLES, READ_SCOPES, Right, WRITE_APPLICATION, WRITE_SCOPES};
 use crate::graph::{Claims, Graph};
 use advice::Place;
-use model::{holds, may_write};
+use model::{Missing, Owner, PreflightMode, holds, may_write, missing};
 
 impl Cx {
     /// Compares what a plan is going to do with what the run's own token allows: an error, or warnings. Never where the provider is not
