@@ -304,6 +304,19 @@ async fn a_part_of_a_batch_is_struck_by_itself_and_its_connection_is_the_batch_s
 }
 
 #[tokio::test]
+async fn a_rule_for_writes_leaves_a_batch_of_reads_alone_unless_it_names_batches() {
+    let tenant = Tenant::start().await;
+    let batch = || Some(json!({ "requests": [{ "id": "1", "method": "GET", "url": "/applications" }] }));
+    let refuse =
+        |path: &str| json!({ "methods": ["POST"], "path": path, "times": 1, "action": { "fail": { "status": 503 } } });
+    tenant.fault(refuse("/graph/*")).await;
+    assert_eq!(raw(&tenant, "POST", "/graph/v1.0/$batch", batch()).await.status(), "200");
+    assert_eq!(tenant.faults().await[0]["matched"], 0);
+    tenant.fault(refuse("/graph/v1.0/$batch")).await;
+    assert_eq!(raw(&tenant, "POST", "/graph/v1.0/$batch", batch()).await.status(), "503");
+}
+
+#[tokio::test]
 async fn a_request_fails_after_what_it_asked_for_was_done() {
     let tenant = Tenant::start().await;
     for status in [500, 502, 503, 504] {

@@ -10,7 +10,8 @@
 //!   what is held, and holds nothing any more.
 //!
 //! The first rule that strikes a request decides. A request within a `$batch` matches like one by itself: it gets a status of its own,
-//! and what happens to the connection happens to the batch.
+//! and what happens to the connection happens to the batch. A batch itself meets a rule that names methods only where the path names it
+//! (`…/$batch`): what it does is done by its parts.
 
 use crate::sandbox::errors::Failure;
 use axum::body::Bytes;
@@ -224,7 +225,6 @@ impl Wish {
     }
 
     fn matches(&self, method: &Method, target: &str) -> bool {
-        // What a batch does is done by its parts, and each of them is judged by itself.
         if target.ends_with("/$batch") && !self.methods.is_empty() && !self.path.contains("$batch") {
             return false;
         }
