@@ -1,7 +1,7 @@
 //! `m365_consent_status`, through a real CLI: each truth is what the tenant shows, and a look-up that fails is an error.
 
 use crate::tenant::Tenant;
-use crate::workspace::{BLOCK, HEAD, Workspace, assert_no_change, every_cli, failed_plan, texts};
+use crate::workspace::{BLOCK, HEAD, assert_no_change, every_cli, failed_plan, read, texts};
 use reqwest::Method;
 use serde_json::{Value, json};
 use terraform_provider_m365::catalog::{Catalog, Kind};
@@ -90,15 +90,6 @@ fn block(label: &str, principal: &str, secret: Option<&str>) -> String {
     format!(
         "data \"m365_consent_status\" \"{label}\" {{\n  service_principal_id = {principal:?}\n  permissions = {declared:?}\n{secret}}}\n"
     )
-}
-
-async fn read(workspace: &Workspace, blocks: &str) -> Value {
-    workspace.write(&format!("{HEAD}{BLOCK}{blocks}")).unwrap();
-    workspace.apply(&[]).await.unwrap();
-    let shown = workspace.run(&["show", "-json"]).await.unwrap().expect(0).unwrap();
-    let state: Value = serde_json::from_str(shown.lines().find(|line| line.starts_with('{')).unwrap()).unwrap();
-    let all = state["values"]["root_module"]["resources"].as_array().unwrap().clone();
-    all.into_iter().map(|one| (one["address"].as_str().unwrap().to_owned(), one["values"].clone())).collect()
 }
 
 fn assert_status(found: &Value, lives_here: bool, signed_in: bool) {

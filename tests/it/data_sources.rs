@@ -1,19 +1,9 @@
 //! The data sources, through a real CLI, against what the tenant and the catalogue hold.
 
 use crate::tenant::Tenant;
-use crate::workspace::{BLOCK, HEAD, Workspace, every_cli, failed_plan};
+use crate::workspace::{BLOCK, HEAD, every_cli, failed_plan, read};
 use reqwest::Method;
 use serde_json::{Value, json};
-
-/// Applies data blocks and gives the attributes of each by address.
-async fn read(workspace: &Workspace, blocks: &str) -> Value {
-    workspace.write(&format!("{HEAD}{BLOCK}{blocks}")).unwrap();
-    workspace.apply(&[]).await.unwrap();
-    let shown = workspace.run(&["show", "-json"]).await.unwrap().expect(0).unwrap();
-    let state: Value = serde_json::from_str(shown.lines().find(|line| line.starts_with('{')).unwrap()).unwrap();
-    let all = state["values"]["root_module"]["resources"].as_array().unwrap().clone();
-    all.into_iter().map(|one| (one["address"].as_str().unwrap().to_owned(), one["values"].clone())).collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn profiles_tell_what_is_documented_and_what_is_wrong_with_it() {

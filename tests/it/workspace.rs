@@ -51,6 +51,16 @@ pub async fn assert_no_change(workspace: &Workspace) {
     assert_eq!(code, 0, "the second plan is not empty:\n{output}");
 }
 
+/// Applies data blocks and gives the attributes of each by address.
+pub async fn read(workspace: &Workspace, blocks: &str) -> Value {
+    workspace.write(&format!("{HEAD}{BLOCK}{blocks}")).unwrap();
+    workspace.apply(&[]).await.unwrap();
+    let shown = workspace.run(&["show", "-json"]).await.unwrap().expect(0).unwrap();
+    let state: Value = serde_json::from_str(shown.lines().find(|line| line.starts_with('{')).unwrap()).unwrap();
+    let all = state["values"]["root_module"]["resources"].as_array().unwrap().clone();
+    all.into_iter().map(|one| (one["address"].as_str().unwrap().to_owned(), one["values"].clone())).collect()
+}
+
 /// An output of the CLI as one line without the frame that it draws around errors.
 pub fn flat(output: &str) -> String {
     output.replace(['│', '╷', '╵'], " ").split_whitespace().collect::<Vec<_>>().join(" ")
