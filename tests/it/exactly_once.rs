@@ -216,9 +216,12 @@ async fn killed(of: Of, nth: usize, after_commit: bool, expected: &[(Value, usiz
 
 /// Waits until the rule holds so many requests.
 async fn held(tenant: &Tenant, count: u64) {
-    while tenant.faults().await[0]["held"] != count {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let held = async {
+        while tenant.faults().await[0]["held"] != count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(300), held).await.expect("the rule never held so many");
 }
 
 /// Runs each life in a task of its own.
