@@ -68,8 +68,7 @@ struct Shared {
     /// Which API tokens are for.
     scope: String,
     tokens: TokenCache,
-    /// Server's clock minus ours, in seconds, from the last `Date`.
-    /// Seconds by which the server's clock is ahead, once an answer has told.
+    /// Seconds by which the server's clock is ahead, by the last `Date`; [`UNTOLD`] before the first.
     offset: AtomicI64,
     /// Whether anything but a read was sent.
     written: AtomicBool,
